@@ -1,0 +1,155 @@
+//! Errors of operations on an open structure.
+
+use core::fmt;
+
+/// What every error that gives a value back has in common; `T` need not be `Debug`.
+macro_rules! error_with_value {
+    ($name:ident: $($variant:ident),+) => {
+        impl<T> fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(Self::$variant(_) => concat!(stringify!($variant), "(..)"),)+
+                })
+            }
+        }
+
+        impl<T> core::error::Error for $name<T> {}
+
+        impl<T> $name<T> {
+            /// The value that was not pushed.
+            pub fn into_inner(self) -> T {
+                match self {
+                    $(Self::$variant(value) => value,)+
+                }
+            }
+        }
+    };
+}
+
+/// Why a value was not pushed; it is given back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum PushError<T> {
+    /// No room. Exact: at one moment during the call every place was taken (by values or by pushes in progress).
+    Full(T),
+    /// A peer stopped inside an operation is in the way, and all spare slots are with stopped peers. Trying again is
+    /// harmless and succeeds as soon as one of them goes on.
+    Blocked(T),
+    /// A peer wrote nonsense into the structure. Nothing was changed by this call that the structure can still use.
+    Corrupt(T),
+}
+error_with_value!(PushError: Full, Blocked, Corrupt);
+
+impl<T> fmt::Display for PushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "full",
+            Self::Blocked(_) => {
+                "blocked by a peer that stopped inside an operation; try again, or create with more spares"
+            }
+            Self::Corrupt(_) => "corrupt: a peer has spoilt the structure; recreate the region",
+        })
+    }
+}
+
+/// Why no value was popped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PopError {
+    /// Nothing there. Exact: at one moment during the call nothing was in it, nor being pushed.
+    Empty,
+    /// A peer stopped inside an operation is in the way, and all spare slots are with stopped peers. Trying again is
+    /// harmless and succeeds as soon as one of them goes on.
+    Blocked,
+    /// A peer wrote nonsense into the structure.
+    Corrupt,
+}
+
+impl fmt::Display for PopError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "empty",
+            Self::Blocked => {
+                "blocked by a peer that stopped inside an operation; try again, or create with more spares"
+            }
+            Self::Corrupt => "corrupt: a peer has spoilt the structure; recreate the region",
+        })
+    }
+}
+
+impl core::error::Error for PopError {}
+
+/// An index at or beyond the length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexOutOfBounds {
+    /// The index.
+    pub index: usize,
+    /// The number of elements.
+    pub len: usize,
+}
+
+impl fmt::Display for IndexOutOfBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "index {} is out of bounds of {} elements", self.index, self.len)
+    }
+}
+
+impl core::error::Error for IndexOutOfBounds {}
+
+/// The role (producer or consumer of a Ring) is held by another handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoleTaken;
+
+impl fmt::Display for RoleTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the role is taken by another handle; if its holder is dead, take it over")
+    }
+}
+
+impl core::error::Error for RoleTaken {}
+
+/// Why a waiting push ended without having pushed; the value is given back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum PushTimeoutError<T> {
+    /// The time was up and there was still no room.
+    Timeout(T),
+    /// A peer wrote nonsense into the structure.
+    Corrupt(T),
+    /// The region was opened without a notifier, so there is nothing to wait with.
+    NoWaiter(T),
+}
+error_with_value!(PushTimeoutError: Timeout, Corrupt, NoWaiter);
+
+impl<T> fmt::Display for PushTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout(_) => "timed out: no room came",
+            Self::Corrupt(_) => "corrupt: a peer has spoilt the structure; recreate the region",
+            Self::NoWaiter(_) => NO_WAITER,
+        })
+    }
+}
+
+const NO_WAITER: &str =
+    "nothing to wait with: give the region a notifier, or wait by the form that takes a waiter";
+
+/// Why a waiting pop ended without a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PopTimeoutError {
+    /// The time was up and nothing had come.
+    Timeout,
+    /// A peer wrote nonsense into the structure.
+    Corrupt,
+    /// The region was opened without a notifier, so there is nothing to wait with.
+    NoWaiter,
+}
+
+impl fmt::Display for PopTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "timed out: nothing came",
+            Self::Corrupt => "corrupt: a peer has spoilt the structure; recreate the region",
+            Self::NoWaiter => NO_WAITER,
+        })
+    }
+}
+
+impl core::error::Error for PopTimeoutError {}

@@ -1,0 +1,60 @@
+//! Spare slots: a few words, each empty (0) or holding one slot number plus 1.
+//!
+//! Every slot is owned by exactly one of: an entry, a spare word, a party in the middle of an operation. There are as many
+//! spare words as slots beyond the entries, so an owner always finds an empty word.
+
+use crate::sync::{Word, Words};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+
+#[derive(Debug)]
+pub(super) struct Spares<'a, W> {
+    pub(super) words: Words<'a, W>,
+    pub(super) count: usize,
+    /// Slots that exist.
+    pub(super) slots: usize,
+}
+
+impl<W> Clone for Spares<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<W> Copy for Spares<'_, W> {}
+
+impl<W: Word> Spares<'_, W> {
+    /// Takes a slot: the caller owns it. `None` if all are with other parties. Bounded by the number of words.
+    #[cold]
+    pub(super) fn take(&self) -> Option<usize> {
+        for index in 0..self.count {
+            let word = self.words.get(index)?;
+            if word.load(Relaxed) != W::ZERO {
+                // Acquire: who gave it has finished with it. Release: who finds the word empty may give again.
+                let slot = word.swap(W::ZERO, AcqRel).index();
+                if (1..=self.slots).contains(&slot) {
+                    return Some(slot - 1);
+                }
+            }
+        }
+        None
+    }
+
+    /// Gives a slot that the caller owns.
+    ///
+    /// The words that were empty when we came may fill while we walk, but then others empty, since there are never more
+    /// slots outside the entries than words: a few rounds suffice. Only where a peer invented slots are all words full;
+    /// then ours is leaked.
+    #[cold]
+    pub(super) fn give(&self, slot: usize) {
+        for _ in 0..=self.count {
+            for index in 0..self.count {
+                let Some(word) = self.words.get(index) else { return };
+                let full = W::low(slot as u64 + 1);
+                if word.load(Relaxed) == W::ZERO
+                    && word.compare_exchange(W::ZERO, full, AcqRel, Relaxed).is_ok()
+                {
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The consumer's end of a ring.
+
+use super::role::Token;
+use super::{Ends, Ring};
+use crate::element::Element;
+use crate::error::{PopError, PopTimeoutError};
+use crate::sync::{by_word, ByWord, Wide, Word};
+use crate::wait::{deadline_after, Announce, Wait};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::time::Duration;
+
+/// The consumer's end of a [`Ring`]: one at a time in all parties.
+#[derive(Debug)]
+pub struct Consumer<'a, T> {
+    ring: Ring<'a, T>,
+    half: ByWord<Half<'a, T, u32>, Half<'a, T, Wide>>,
+    token: Token,
+}
+
+#[derive(Debug)]
+struct Half<'a, T, W: Word> {
+    ends: Ends<'a, T, W>,
+    /// What `head` holds: nobody else writes it. Points to the next element unless the ring is empty.
+    head: W,
+    /// What `tail` held when we last looked; it may have grown since.
+    tail: W,
+}
+
+impl<'a, T, W: Word> Half<'a, T, W> {
+    fn new(ends: Ends<'a, T, W>) -> Self {
+        let head = ends.head.load(Relaxed);
+        // Starts as if empty, so that the first pop looks at `tail` and checks it.
+        Half { ends, head, tail: head }
+    }
+}
+
+impl<T: Element, W: Word> Half<'_, T, W> {
+    #[inline(always)]
+    fn try_pop(&mut self) -> Result<T, PopError> {
+        if self.head == self.tail {
+            // Acquire: pairs with the push, whose element we are about to read.
+            let tail = self.ends.tail.load(Acquire);
+            self.ends.between(self.head, tail).ok_or(PopError::Corrupt)?;
+            self.tail = tail;
+            if self.head == tail {
+                return Err(PopError::Empty);
+            }
+        }
+        let value = self.ends.slots.read(self.head.index() & self.ends.mask);
+        self.head = self.head.plus(W::ONE);
+        // Release: our read of the element comes before the producer's next write to its slot.
+        self.ends.head.store(self.head, Release);
+        value.ok_or(PopError::Corrupt) // never: the index is masked
+    }
+}
+
+impl<'a, T: Element> Consumer<'a, T> {
+    pub(super) fn new(ring: Ring<'a, T>, token: Token) -> Self {
+        let half = match ring.ends {
+            ByWord::W4(ends) => ByWord::W4(Half::new(ends)),
+            ByWord::W8(ends) => ByWord::W8(Half::new(ends)),
+        };
+        Consumer { ring, half, token }
+    }
+
+    /// Pops the oldest element. Wait-free: at most one look at the producer's counter.
+    ///
+    /// A consumer killed inside has popped the element or not; a stopped producer only lets the ring run empty.
+    ///
+    /// # Errors
+    /// [`PopError::Empty`]; [`PopError::Corrupt`] if the producer's counter is impossible.
+    #[inline]
+    pub fn try_pop(&mut self) -> Result<T, PopError> {
+        let value = by_word!(&mut self.half, half => half.try_pop())?;
+        self.ring.space.ring(self.ring.notifier);
+        Ok(value)
+    }
+
+    /// Pops the oldest element, waiting for one as long as it takes: [`Consumer::pop_timeout`] without a timeout.
+    ///
+    /// # Errors
+    /// [`PopTimeoutError::Corrupt`], [`PopTimeoutError::NoWaiter`].
+    pub fn pop(&mut self) -> Result<T, PopTimeoutError> {
+        self.pop_with(self.ring.notifier.waiter().ok_or(PopTimeoutError::NoWaiter)?, None)
+    }
+
+    /// Pops the oldest element, waiting for one for at most `timeout`, asleep if it takes long.
+    ///
+    /// Waits for the producer. Needs a region with a notifier, which `zeroipc::Memory` has.
+    ///
+    /// # Errors
+    /// [`PopTimeoutError::Timeout`], never early; [`PopTimeoutError::Corrupt`]; [`PopTimeoutError::NoWaiter`] if the
+    /// region was opened without a notifier.
+    pub fn pop_timeout(&mut self, timeout: Duration) -> Result<T, PopTimeoutError> {
+        let waiter = self.ring.notifier.waiter().ok_or(PopTimeoutError::NoWaiter)?;
+        self.pop_with(waiter, deadline_after(waiter, timeout))
+    }
+
+    /// Pops the oldest element, waiting for one until `deadline` on the waiter's clock; for ever if there is none.
+    ///
+    /// Waits for the producer. If it is dead this returns at the deadline.
+    ///
+    /// # Errors
+    /// [`PopTimeoutError::Timeout`], never before the deadline; [`PopTimeoutError::Corrupt`].
+    pub fn pop_with(
+        &mut self,
+        waiter: &dyn Wait,
+        deadline: Option<u64>,
+    ) -> Result<T, PopTimeoutError> {
+        let items = self.ring.items;
+        let popped = items.wait_until(waiter, deadline, || match self.try_pop() {
+            Ok(value) => Some(Ok(value)),
+            Err(PopError::Empty | PopError::Blocked) => None,
+            Err(PopError::Corrupt) => Some(Err(PopTimeoutError::Corrupt)),
+        });
+        popped.unwrap_or(Err(PopTimeoutError::Timeout))
+    }
+
+    /// The ring.
+    #[must_use]
+    pub fn ring(&self) -> &Ring<'a, T> {
+        &self.ring
+    }
+}
+
+impl<T> Drop for Consumer<'_, T> {
+    fn drop(&mut self) {
+        self.ring.consumer.release(&self.token);
+    }
+}

@@ -1,0 +1,327 @@
+//! Ring: a bounded queue from one producer to one consumer, by loads and stores alone.
+//!
+//! W is the word size, L the line size.
+//!
+//! | offset | bytes | field | written by |
+//! |---|---|---|---|
+//! | 0 | 24 | prefix: kind `RING`, `capacity` = number of elements, a power of two | creator |
+//! | 24 | 4 | producer role: odd while taken | who takes or releases it |
+//! | 28 | 4 | consumer role: odd while taken | who takes or releases it |
+//! | 32 | 4 | `rung` of the items doorbell | producer |
+//! | 36 | 4 | `waiting` of the items doorbell | consumer |
+//! | 40 | 4 | `rung` of the space doorbell | consumer |
+//! | 44 | 4 | `waiting` of the space doorbell | producer |
+//! | A = 48 up to L | W | `tail`: how many elements were ever pushed, modulo 2^(8W) | producer |
+//! | B = A + W up to L | W | `head`: how many elements were ever popped, modulo 2^(8W) | consumer |
+//! | B + W up to L | `elem_size` x `capacity` | element i of the stream at i modulo `capacity` | producer |
+//!
+//! 1. Push: if `tail - head` is `capacity` the ring is full. Write element `tail`, then store `tail + 1` (release).
+//! 2. Pop: if `tail` is `head` the ring is empty. Read element `head`, then store `head + 1` (release).
+//!
+//! Each side keeps its own counter in its handle and a copy of the other's, which it renews (acquire) only when the copy
+//! says full or empty: Lamport 1977 (<https://doi.org/10.1145/359863.359878>) with the cached indices of MCRingBuffer
+//! (Lee, Bu, Chandranmenon 2010, <https://doi.org/10.1109/IPDPS.2010.5470368>).
+
+mod consumer;
+mod producer;
+mod role;
+
+pub use consumer::Consumer;
+pub use producer::Producer;
+
+use crate::element::Element;
+use crate::error::{RoleTaken, StructureError};
+use crate::geometry::{align_up, Geometry, WordSize};
+use crate::prefix::{Kind, Prefix};
+use crate::region::{elem_size, open_or_create, Region};
+use crate::sync::{Atomic, ByWord, Slots, Span, Wide, Word};
+use crate::wait::{Doorbell, Notifier};
+use core::mem::size_of;
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use role::Role;
+
+const PRODUCER_ROLE: u64 = 24;
+const CONSUMER_ROLE: u64 = 28;
+const ITEMS: u64 = 32;
+const SPACE: u64 = 40;
+const CONTROL_BYTES: u64 = 48;
+
+/// A bounded queue from one producer to one consumer. Wait-free; needs loads and stores only.
+///
+/// The two ends are roles that are taken from the ring: [`Ring::producer`] and [`Ring::consumer`].
+///
+/// ```
+/// use zeroipc_nostd::{FormatOptions, Region, Ring, Span};
+///
+/// # let mut memory = vec![0_u64; 1024];
+/// # let memory = zerocopy::IntoBytes::as_mut_bytes(memory.as_mut_slice());
+/// let region = Region::create(Span::from_slice(memory)?, &FormatOptions::new())?;
+/// let samples = Ring::<u64>::create(region, "samples", 64)?;
+/// let mut producer = samples.producer()?;
+/// let mut consumer = Ring::<u64>::open(region, "samples")?.consumer()?;
+///
+/// producer.try_push(1)?;
+/// producer.try_push(2)?;
+/// assert_eq!(consumer.try_pop(), Ok(1));
+/// assert_eq!(consumer.try_pop(), Ok(2));
+/// assert!(samples.producer().is_err()); // there is one already
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Ring<'a, T> {
+    ends: ByWord<Ends<'a, T, u32>, Ends<'a, T, Wide>>,
+    producer: Role<'a>,
+    consumer: Role<'a>,
+    items: Doorbell<'a>,
+    space: Doorbell<'a>,
+    notifier: Notifier<'a>,
+    capacity: usize,
+}
+
+impl<T> Clone for Ring<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Ring<'_, T> {}
+
+/// The words and slots that both ends use.
+#[derive(Debug)]
+struct Ends<'a, T, W: Word> {
+    tail: Atomic<'a, W>,
+    head: Atomic<'a, W>,
+    slots: Slots<'a, T>,
+    /// A power of two.
+    capacity: W,
+    mask: usize,
+}
+
+impl<T, W: Word> Clone for Ends<'_, T, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T, W: Word> Copy for Ends<'_, T, W> {}
+
+impl<T, W: Word> Ends<'_, T, W> {
+    /// Elements between two counters, or `None` if a peer wrote nonsense.
+    #[inline(always)]
+    fn between(&self, head: W, tail: W) -> Option<W> {
+        let count = tail.minus(head);
+        (count.wide() <= self.capacity.wide()).then_some(count)
+    }
+}
+
+impl<'a, T: Element> Ring<'a, T> {
+    /// Creates a ring for at least `capacity` elements: the next power of two.
+    ///
+    /// Lock-free; a party that dies inside leaks at most the ring's memory.
+    ///
+    /// # Errors
+    /// [`StructureError`]: a bad or taken name, no room in table or memory, a capacity of 0 or above the limit, an
+    /// element of no size.
+    pub fn create(
+        region: impl Into<Region<'a>>,
+        name: &str,
+        capacity: usize,
+    ) -> Result<Self, StructureError> {
+        let region = region.into();
+        let elem_size = elem_size::<T>()?;
+        let geometry = region.geometry();
+        let max = max_capacity(elem_size);
+        let rounded = capacity.checked_next_power_of_two().map(|rounded| rounded as u64);
+        let (capacity, layout) = rounded
+            .filter(|rounded| capacity > 0 && *rounded <= max)
+            .and_then(|rounded| Some((rounded, Layout::new(geometry, elem_size, rounded)?)))
+            .ok_or(StructureError::BadCapacity { capacity: capacity as u64, min: 1, max })?;
+        let prefix = Prefix::new(Kind::RING, geometry, elem_size, capacity);
+        region.create_structure(name, prefix, layout.size, |span| {
+            span.clear(PRODUCER_ROLE, layout.data - PRODUCER_ROLE);
+            Some(layout.data)
+        })?;
+        Self::open(region, name)
+    }
+
+    /// Opens a ring.
+    ///
+    /// # Errors
+    /// [`StructureError`]: no such name, another kind, another element size, a corrupt structure.
+    pub fn open(region: impl Into<Region<'a>>, name: &str) -> Result<Self, StructureError> {
+        let region = region.into();
+        let found = region.open_structure(name, Kind::RING, elem_size::<T>()?)?;
+        let corrupt = found.corrupt("its capacity");
+        let capacity = found.prefix.capacity;
+        let layout = Layout::of(&found.prefix).ok_or(corrupt)?;
+        let span = found.span;
+        let ends = match found.geometry.word() {
+            WordSize::Four => ByWord::W4(layout.ends(span, capacity).ok_or(corrupt)?),
+            WordSize::Eight => ByWord::W8(layout.ends(span, capacity).ok_or(corrupt)?),
+        };
+        let word = |offset| span.word::<u32>(offset).ok_or(corrupt);
+        let bell = |offset| -> Result<_, StructureError> {
+            Ok(Doorbell { rung: word(offset)?, waiting: word(offset + 4)? })
+        };
+        let cas = region.has_cas();
+        Ok(Ring {
+            ends,
+            producer: Role { word: word(PRODUCER_ROLE)?, cas },
+            consumer: Role { word: word(CONSUMER_ROLE)?, cas },
+            items: bell(ITEMS)?,
+            space: bell(SPACE)?,
+            notifier: region.notifier(),
+            capacity: usize::try_from(capacity).map_err(|_| corrupt)?,
+        })
+    }
+
+    /// Opens the ring, or creates it for at least `capacity` elements if there is none.
+    ///
+    /// # Errors
+    /// As [`Ring::open`] and [`Ring::create`]; [`StructureError::WrongCapacity`] if it exists with another capacity.
+    pub fn open_or_create(
+        region: impl Into<Region<'a>>,
+        name: &str,
+        capacity: usize,
+    ) -> Result<Self, StructureError> {
+        let region = region.into();
+        let ring =
+            open_or_create(|| Self::open(region, name), || Self::create(region, name, capacity))?;
+        if capacity.checked_next_power_of_two() != Some(ring.capacity) {
+            let (expected, found) = (capacity as u64, ring.capacity as u64);
+            let name = crate::Name::new(name)?;
+            return Err(StructureError::WrongCapacity { name, expected, found });
+        }
+        Ok(ring)
+    }
+
+    /// Takes the producer's role; the handle gives it back when dropped.
+    ///
+    /// The role is recorded in the region, so two producers exclude each other across processes. Where there is no
+    /// compare-and-exchange this works only if no two parties take the role in the same moment.
+    ///
+    /// # Errors
+    /// [`RoleTaken`] if somebody has it. A killed holder keeps it: see [`Ring::take_over_producer`].
+    pub fn producer(&self) -> Result<Producer<'a, T>, RoleTaken> {
+        self.producer.take().map(|token| Producer::new(*self, token))
+    }
+
+    /// Takes the producer's role from a holder that is known to be dead.
+    ///
+    /// What the dead producer had pushed stays; what it had not finished pushing is not seen. If it is alive after all,
+    /// elements may be lost, doubled or torn; memory safety is not at stake.
+    #[must_use]
+    pub fn take_over_producer(&self) -> Producer<'a, T> {
+        Producer::new(*self, self.producer.take_over())
+    }
+
+    /// Takes the consumer's role; the handle gives it back when dropped.
+    ///
+    /// # Errors
+    /// [`RoleTaken`] if somebody has it. A killed holder keeps it: see [`Ring::take_over_consumer`].
+    pub fn consumer(&self) -> Result<Consumer<'a, T>, RoleTaken> {
+        self.consumer.take().map(|token| Consumer::new(*self, token))
+    }
+
+    /// Takes the consumer's role from a holder that is known to be dead. The element that it was popping may come again.
+    #[must_use]
+    pub fn take_over_consumer(&self) -> Consumer<'a, T> {
+        Consumer::new(*self, self.consumer.take_over())
+    }
+
+    /// How many elements fit.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How many elements are in it: a moment's value. Wait-free.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let len = crate::sync::by_word!(&self.ends, ends => {
+            // Head first: it only grows towards tail, so the difference is never negative.
+            let head = ends.head.load(Acquire);
+            ends.tail.load(Acquire).minus(head).wide()
+        });
+        usize::try_from(len).unwrap_or(usize::MAX).min(self.capacity)
+    }
+
+    /// Whether nothing is in it: a moment's value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether no more fits: a moment's value.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() == self.capacity
+    }
+}
+
+/// Where the parts lie.
+#[derive(Debug, Clone, Copy)]
+struct Layout {
+    tail: u64,
+    head: u64,
+    data: u64,
+    size: u64,
+}
+
+impl Layout {
+    fn new(geometry: Geometry, elem_size: u32, capacity: u64) -> Option<Self> {
+        let (word, line) = (u64::from(geometry.word_bytes()), u64::from(geometry.line_bytes()));
+        let tail = align_up(CONTROL_BYTES, line)?;
+        let head = align_up(tail + word, line)?;
+        let data = align_up(head + word, line)?;
+        let size = data.checked_add(capacity.checked_mul(u64::from(elem_size))?)?;
+        Some(Layout { tail, head, data, size })
+    }
+
+    /// Of a ring that exists; `None` if its prefix is not one that [`Ring::create`] writes.
+    fn of(prefix: &Prefix) -> Option<Self> {
+        let possible = prefix.capacity.is_power_of_two()
+            && prefix.elem_size > 0
+            && prefix.capacity <= max_capacity(prefix.elem_size);
+        Layout::new(prefix.geometry.ok()?, prefix.elem_size, prefix.capacity).filter(|_| possible)
+    }
+
+    fn ends<'a, T: Element, W: Word>(
+        &self,
+        span: Span<'a>,
+        capacity: u64,
+    ) -> Option<Ends<'a, T, W>> {
+        let count = usize::try_from(capacity).ok()?;
+        Some(Ends {
+            tail: span.word(self.tail)?,
+            head: span.word(self.head)?,
+            slots: span.slots(self.data, size_of::<T>(), count)?,
+            capacity: W::low(capacity),
+            mask: count - 1,
+        })
+    }
+}
+
+/// Half of what a 4-byte counter can tell apart, and of what a pointer can reach.
+fn max_capacity(elem_size: u32) -> u64 {
+    let bytes = isize::MAX as u64 / 2 / u64::from(elem_size.max(1));
+    (1_u64 << 31).min((bytes + 1).next_power_of_two() / 2)
+}
+
+/// How many elements are in the ring that begins `span`, for a view.
+pub(crate) fn fill(span: Span<'_>, prefix: &Prefix) -> Option<u64> {
+    let layout = Layout::of(prefix)?;
+    counters_apart(span, prefix, layout.head, layout.tail)
+}
+
+/// The counter at `tail` minus the one at `head`, if it is a possible number of elements.
+pub(crate) fn counters_apart(span: Span<'_>, prefix: &Prefix, head: u64, tail: u64) -> Option<u64> {
+    fn apart<W: Word>(span: Span<'_>, head: u64, tail: u64) -> Option<u64> {
+        let head = span.word::<W>(head)?.load(Acquire);
+        Some(span.word::<W>(tail)?.load(Relaxed).minus(head).wide())
+    }
+    let count = match prefix.geometry.ok()?.word() {
+        WordSize::Four => apart::<u32>(span, head, tail)?,
+        WordSize::Eight => apart::<Wide>(span, head, tail)?,
+    };
+    // Between the two loads more may have passed than fits.
+    Some(count.min(prefix.capacity))
+}

@@ -1,0 +1,141 @@
+//! The producer's end of a ring.
+
+use super::role::Token;
+use super::{Ends, Ring};
+use crate::element::Element;
+use crate::error::{PushError, PushTimeoutError};
+use crate::sync::{by_word, ByWord, Wide, Word};
+use crate::wait::{deadline_after, Announce, Wait};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::time::Duration;
+
+/// The producer's end of a [`Ring`]: one at a time in all parties.
+#[derive(Debug)]
+pub struct Producer<'a, T> {
+    ring: Ring<'a, T>,
+    half: ByWord<Half<'a, T, u32>, Half<'a, T, Wide>>,
+    token: Token,
+}
+
+#[derive(Debug)]
+struct Half<'a, T, W: Word> {
+    ends: Ends<'a, T, W>,
+    /// What `tail` holds: nobody else writes it. Points to a slot that is free unless the ring is full.
+    tail: W,
+    /// What `head` held when we last looked; it may have grown since.
+    head: W,
+}
+
+impl<'a, T, W: Word> Half<'a, T, W> {
+    fn new(ends: Ends<'a, T, W>) -> Self {
+        // `tail` is ours alone (the role's acquire made it current), and a stale head only says full too early.
+        Half { ends, tail: ends.tail.load(Relaxed), head: ends.head.load(Acquire) }
+    }
+}
+
+impl<T: Element, W: Word> Half<'_, T, W> {
+    #[inline(always)]
+    fn try_push(&mut self, value: T) -> Result<(), PushError<T>> {
+        if self.tail.minus(self.head) == self.ends.capacity && !self.look_for_room(&value)? {
+            return Err(PushError::Full(value));
+        }
+        self.ends.slots.write(self.tail.index() & self.ends.mask, &value);
+        self.tail = self.tail.plus(W::ONE);
+        // Release: the element is visible to whoever acquires the new tail.
+        self.ends.tail.store(self.tail, Release);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn look_for_room(&mut self, value: &T) -> Result<bool, PushError<T>> {
+        // Acquire: the consumer has read what we are about to overwrite.
+        let head = self.ends.head.load(Acquire);
+        let Some(used) = self.ends.between(head, self.tail) else {
+            return Err(PushError::Corrupt(*value));
+        };
+        self.head = head;
+        Ok(used != self.ends.capacity)
+    }
+}
+
+impl<'a, T: Element> Producer<'a, T> {
+    pub(super) fn new(ring: Ring<'a, T>, token: Token) -> Self {
+        let half = match ring.ends {
+            ByWord::W4(ends) => ByWord::W4(Half::new(ends)),
+            ByWord::W8(ends) => ByWord::W8(Half::new(ends)),
+        };
+        Producer { ring, half, token }
+    }
+
+    /// Pushes `value` unless the ring is full. Wait-free: at most one look at the consumer's counter.
+    ///
+    /// What the producer wrote before is visible to the consumer that pops the value. A producer killed inside has
+    /// pushed the value or not; a stopped consumer only lets the ring fill up.
+    ///
+    /// # Errors
+    /// [`PushError::Full`]; [`PushError::Corrupt`] if the consumer's counter is impossible.
+    #[inline]
+    pub fn try_push(&mut self, value: T) -> Result<(), PushError<T>> {
+        by_word!(&mut self.half, half => half.try_push(value))?;
+        self.ring.items.ring(self.ring.notifier);
+        Ok(())
+    }
+
+    /// Pushes `value`, waiting for room as long as it takes: [`Producer::push_timeout`] without a timeout.
+    ///
+    /// # Errors
+    /// [`PushTimeoutError::Corrupt`], [`PushTimeoutError::NoWaiter`].
+    pub fn push(&mut self, value: T) -> Result<(), PushTimeoutError<T>> {
+        match self.ring.notifier.waiter() {
+            Some(waiter) => self.push_with(value, waiter, None),
+            None => Err(PushTimeoutError::NoWaiter(value)),
+        }
+    }
+
+    /// Pushes `value`, waiting for room for at most `timeout`, asleep if it takes long.
+    ///
+    /// Waits for the consumer. Needs a region with a notifier, which `zeroipc::Memory` has.
+    ///
+    /// # Errors
+    /// [`PushTimeoutError::Timeout`], never early; [`PushTimeoutError::Corrupt`]; [`PushTimeoutError::NoWaiter`] if the
+    /// region was opened without a notifier.
+    pub fn push_timeout(&mut self, value: T, timeout: Duration) -> Result<(), PushTimeoutError<T>> {
+        match self.ring.notifier.waiter() {
+            Some(waiter) => self.push_with(value, waiter, deadline_after(waiter, timeout)),
+            None => Err(PushTimeoutError::NoWaiter(value)),
+        }
+    }
+
+    /// Pushes `value`, waiting for room until `deadline` on the waiter's clock; for ever if there is none.
+    ///
+    /// Waits for the consumer. If it is dead this returns at the deadline.
+    ///
+    /// # Errors
+    /// [`PushTimeoutError::Timeout`], never before the deadline; [`PushTimeoutError::Corrupt`].
+    pub fn push_with(
+        &mut self,
+        value: T,
+        waiter: &dyn Wait,
+        deadline: Option<u64>,
+    ) -> Result<(), PushTimeoutError<T>> {
+        let space = self.ring.space;
+        let pushed = space.wait_until(waiter, deadline, || match self.try_push(value) {
+            Ok(()) => Some(Ok(())),
+            Err(PushError::Full(_) | PushError::Blocked(_)) => None,
+            Err(PushError::Corrupt(value)) => Some(Err(PushTimeoutError::Corrupt(value))),
+        });
+        pushed.unwrap_or(Err(PushTimeoutError::Timeout(value)))
+    }
+
+    /// The ring.
+    #[must_use]
+    pub fn ring(&self) -> &Ring<'a, T> {
+        &self.ring
+    }
+}
+
+impl<T> Drop for Producer<'_, T> {
+    fn drop(&mut self) {
+        self.ring.producer.release(&self.token);
+    }
+}

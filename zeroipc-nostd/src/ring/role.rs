@@ -1,0 +1,50 @@
+//! A role in the region: held by at most one handle.
+//!
+//! The word is even while the role is free and odd while it is taken, and each holder has a value of its own: a holder
+//! whose role was taken over finds another value and leaves it alone.
+
+use crate::error::RoleTaken;
+use crate::sync::Atomic;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Role<'a> {
+    pub(super) word: Atomic<'a, u32>,
+    pub(super) cas: bool,
+}
+
+/// Proof of having taken a role: the word's value.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Token(u32);
+
+impl Role<'_> {
+    pub(super) fn take(&self) -> Result<Token, RoleTaken> {
+        // Acquire: the last holder's counters are visible to the next.
+        let free = self.word.load(Acquire);
+        let taken = free | 1;
+        if free & 1 != 0 || !self.exchange(free, taken) {
+            return Err(RoleTaken);
+        }
+        Ok(Token(taken))
+    }
+
+    pub(super) fn take_over(&self) -> Token {
+        let token = (self.word.load(Acquire) | 1).wrapping_add(2);
+        self.word.store(token, Release);
+        Token(token)
+    }
+
+    pub(super) fn release(&self, token: &Token) {
+        if self.word.load(Acquire) == token.0 {
+            self.exchange(token.0, token.0.wrapping_add(1));
+        }
+    }
+
+    fn exchange(&self, from: u32, to: u32) -> bool {
+        if self.cas {
+            return self.word.compare_exchange(from, to, AcqRel, Acquire).is_ok();
+        }
+        self.word.store(to, Release);
+        true
+    }
+}

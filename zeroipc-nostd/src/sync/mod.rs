@@ -1,0 +1,75 @@
+//! The one door to shared memory: every atomic access of every structure goes through here.
+//!
+//! Algorithms are written against [`Span`], [`Atomic`], [`Words`] and [`Slots`] and carry no `cfg`. Three forms exist:
+//!
+//! | form | chosen by | what it is |
+//! |---|---|---|
+//! | real | default | raw memory, native atomics, payload by per-word relaxed copies |
+//! | fault | `--cfg zeroipc_fault` | the real form with a [`hook`] before each access, where a test can stop or abandon a thread |
+//! | model | `--cfg loom` | a slab of loom atomics by offset; owned payload in loom cells, so that races on it are found |
+//!
+//! The choice is a `RUSTFLAGS` cfg and not a feature, so that no other crate's feature set can turn it on.
+
+mod atomic;
+pub(crate) mod hook;
+mod word;
+
+#[cfg(loom)]
+mod model;
+#[cfg(not(loom))]
+mod real;
+
+pub(crate) use atomic::{AnyWord, Atomic};
+#[cfg(loom)]
+pub use model::Slab;
+#[cfg(loom)]
+pub use model::Span;
+#[cfg(loom)]
+pub(crate) use model::{Shared, Slots, Words};
+#[cfg(not(loom))]
+pub use real::Span;
+#[cfg(not(loom))]
+pub(crate) use real::{Shared, Slots, Words};
+pub(crate) use word::{by_word, native_cas, ByWord, Wide, Word, HAS_WIDE};
+
+/// Orders an earlier read-modify-write of this thread before its later loads.
+///
+/// On x86 a locked instruction is already a full barrier, so only the compiler is told.
+#[inline(always)]
+pub(crate) fn fence_after_rmw() {
+    #[cfg(loom)]
+    loom::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+    #[cfg(all(not(loom), any(target_arch = "x86", target_arch = "x86_64")))]
+    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
+    #[cfg(all(not(loom), not(any(target_arch = "x86", target_arch = "x86_64"))))]
+    core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+}
+
+/// A full fence: earlier accesses of this thread before its later ones.
+#[inline(always)]
+pub(crate) fn full_fence() {
+    #[cfg(loom)]
+    loom::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+    #[cfg(not(loom))]
+    core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+}
+
+/// One polite turn of a bounded polling loop.
+#[inline(always)]
+pub(crate) fn relax() {
+    #[cfg(loom)]
+    loom::thread::yield_now();
+    #[cfg(not(loom))]
+    core::hint::spin_loop();
+}
+
+/// How often an operation looks again at a word that a peer is about to change, before it acts without that peer.
+///
+/// Long enough for a running peer to finish, far shorter than a time slice. Zero under loom: there each look is an
+/// interleaving of its own, and immediate displacement is the case worth exploring.
+#[cfg(not(any(loom, zeroipc_fault)))]
+pub(crate) const PATIENCE: u32 = 128;
+#[cfg(zeroipc_fault)]
+pub(crate) const PATIENCE: u32 = 2;
+#[cfg(all(loom, not(zeroipc_fault)))]
+pub(crate) const PATIENCE: u32 = 0;

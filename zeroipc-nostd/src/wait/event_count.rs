@@ -1,0 +1,74 @@
+//! An eventcount: any number of sleepers and wakers on one 32-bit word, and no system call while nobody sleeps.
+//!
+//! Bit 0: somebody may be asleep. Bits 1 to 31: epoch.
+//!
+//! - A sleeper sets bit 0, looks once more, and sleeps while the word keeps the value that it saw.
+//! - A waker that has published loads the word; only if bit 0 is set, it moves the epoch and wakes one. If nobody was
+//!   asleep it clears the bit, which changes the word for whoever is on the way to sleep, and wakes whoever slipped in.
+//!
+//! Either the sleeper's second look sees what was published, or the waker sees bit 0: between the publication and the
+//! load, and between setting the bit and the look, stands a full fence (Dekker 1965). The idea of an eventcount is from
+//! Reed and Kanodia 1979, <https://doi.org/10.1145/359060.359076>; of one beside lock-free queues from Vyukov,
+//! <https://www.1024cores.net/home/lock-free-algorithms/eventcounts>.
+//!
+//! A party stopped or killed anywhere here holds up nobody: the word is never 'busy'.
+
+use super::{Announce, Notifier, Wait, WaitWord};
+use crate::sync::{fence_after_rmw, Atomic};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+
+const SLEEPERS: u32 = 1;
+const EPOCH: u32 = 2;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EventCount<'a> {
+    word: Atomic<'a, u32>,
+}
+
+impl<'a> EventCount<'a> {
+    pub(crate) fn new(word: Atomic<'a, u32>) -> Self {
+        EventCount { word }
+    }
+
+    /// Wakes one sleeper, if there may be one. The caller published by a read-modify-write just before.
+    #[inline(always)]
+    pub(crate) fn notify(&self, notifier: Notifier<'_>) {
+        let Some(notifier) = notifier.wait else { return };
+        fence_after_rmw();
+        let word = self.word.load(Relaxed);
+        if word & SLEEPERS != 0 {
+            self.wake(notifier, word);
+        }
+    }
+
+    #[cold]
+    fn wake(&self, notifier: &dyn Wait, word: u32) {
+        let moved = word.wrapping_add(EPOCH);
+        if self.word.compare_exchange(word, moved, AcqRel, Relaxed).is_err() {
+            // Somebody else moved it since: a waker, who wakes one itself (but maybe only one for the two of us), or
+            // the bit was cleared and set again. One wake-up too many is harmless.
+            notifier.wake(WaitWord(self.word), 1);
+            return;
+        }
+        if notifier.wake(WaitWord(self.word), 1) == 0 {
+            let _ = self.word.compare_exchange(moved, moved & !SLEEPERS, AcqRel, Relaxed);
+            // Whoever went to sleep on `moved` between the two calls would be forgotten by the clear bit.
+            notifier.wake(WaitWord(self.word), u32::MAX);
+        }
+    }
+}
+
+impl Announce for EventCount<'_> {
+    fn announce(&self, _waiter: &dyn Wait) -> (WaitWord<'_>, u32) {
+        let mut word = self.word.load(Relaxed);
+        // Each failure means that a waker moved on: it ends when they do, and a look at the structure follows anyway.
+        let value = loop {
+            match self.word.compare_exchange(word, word | SLEEPERS, AcqRel, Acquire) {
+                Ok(_) => break word | SLEEPERS,
+                Err(now) => word = now,
+            }
+        };
+        fence_after_rmw();
+        (WaitWord(self.word), value)
+    }
+}

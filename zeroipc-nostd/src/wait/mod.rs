@@ -1,0 +1,138 @@
+//! Waiting: how a party sleeps until a peer changes something, and how that peer wakes it.
+//!
+//! Structures wait on 32-bit words of the region through the small trait [`Wait`]; who implements it decides what
+//! sleeping means: a futex (`zeroipc-posix`), an instruction or a doorbell (`zeroipc-raw`), or spinning ([`Spin`]).
+
+mod doorbell;
+mod event_count;
+mod spin;
+
+pub(crate) use doorbell::Doorbell;
+pub(crate) use event_count::EventCount;
+pub use spin::Spin;
+
+use crate::sync::{full_fence, relax, Atomic};
+use core::fmt::Debug;
+use core::sync::atomic::Ordering::Acquire;
+use core::time::Duration;
+
+/// The longest that anybody sleeps without looking, in nanoseconds (100 ms).
+///
+/// Wake-ups are not lost; but a party that was woken and killed before it took what it was woken for takes the wake-up
+/// with it, and a peer without a notifier wakes nobody. Then the others find out this much later.
+pub(crate) const SLICE: u64 = 100_000_000;
+
+/// A word of the region that somebody may wait on.
+#[derive(Debug, Clone, Copy)]
+pub struct WaitWord<'a>(pub(crate) Atomic<'a, u32>);
+
+impl<'a> WaitWord<'a> {
+    /// Its value now (acquire).
+    #[must_use]
+    pub fn load(self) -> u32 {
+        self.0.load(Acquire)
+    }
+
+    /// The word itself, for a system call.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub fn address(self) -> &'a core::sync::atomic::AtomicU32 {
+        self.0.address()
+    }
+}
+
+/// How a party waits and wakes. Implementations are shared between threads.
+pub trait Wait: Debug + Send + Sync {
+    /// Nanoseconds of a clock that never goes back; deadlines are on the same clock.
+    fn now(&self) -> u64;
+
+    /// Waits until `word` differs from `expected`, somebody wakes it, or `deadline` (on [`Wait::now`]'s clock) has
+    /// passed. May return early for no reason: callers look again. Must not sleep if `word` differs already.
+    fn wait(&self, word: WaitWord<'_>, expected: u32, deadline: u64);
+
+    /// Wakes up to `count` parties that wait on `word`, in any process; returns how many, or `count` if it can't know.
+    fn wake(&self, word: WaitWord<'_>, count: u32) -> u32;
+
+    /// Whether [`Wait::sleep_fence`] of any party orders the accesses of this party too, while it runs.
+    ///
+    /// If so, a push or pop of a Ring pays no fence for its possible sleepers. Linux `membarrier` does that for
+    /// processes that registered. Asked once, when a structure is opened.
+    fn sleeper_fences_for_us(&self) -> bool {
+        false
+    }
+
+    /// Orders this party's announcement to sleep before its last look, against all parties that publish.
+    fn sleep_fence(&self) {
+        full_fence();
+    }
+
+    /// How many times to look, with a pause after each look, before going to sleep.
+    fn spins(&self) -> u32 {
+        1000
+    }
+}
+
+/// How an open structure wakes sleepers, if at all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Notifier<'a> {
+    wait: Option<&'a dyn Wait>,
+    sleeper_fences: bool,
+}
+
+impl<'a> Notifier<'a> {
+    pub(crate) fn new(wait: Option<&'a dyn Wait>) -> Self {
+        Notifier { wait, sleeper_fences: wait.is_some_and(Wait::sleeper_fences_for_us) }
+    }
+
+    /// The same thing as a way to wait.
+    pub(crate) fn waiter(&self) -> Option<&'a dyn Wait> {
+        self.wait
+    }
+}
+
+/// `timeout` from now on the waiter's clock; `None`, for ever, if that is beyond the clock.
+pub(crate) fn deadline_after(waiter: &dyn Wait, timeout: Duration) -> Option<u64> {
+    waiter.now().checked_add(u64::try_from(timeout.as_nanos()).ok()?)
+}
+
+/// What both waiting protocols have in common: the wait is announced, looked through once more, and slept on.
+pub(crate) trait Announce {
+    /// Announces a sleeper; returns the word to sleep on and the value that it has now.
+    fn announce(&self, waiter: &dyn Wait) -> (WaitWord<'_>, u32);
+
+    /// Repeats `attempt` until it gives something or `deadline` has passed; sleeps in between.
+    ///
+    /// `None` means that `deadline` has passed on the waiter's clock, and that one more attempt after that failed.
+    fn wait_until<R>(
+        &self,
+        waiter: &dyn Wait,
+        deadline: Option<u64>,
+        mut attempt: impl FnMut() -> Option<R>,
+    ) -> Option<R> {
+        // One in sixteen spins looks at the clock: short deadlines hold, and the clock does not slow the rest.
+        for spin in 0..waiter.spins() {
+            if let Some(result) = attempt() {
+                return Some(result);
+            }
+            if spin % 16 == 15 && deadline.is_some_and(|deadline| waiter.now() >= deadline) {
+                return attempt();
+            }
+            relax();
+        }
+        loop {
+            let (word, value) = self.announce(waiter);
+            if let Some(result) = attempt() {
+                return Some(result);
+            }
+            let now = waiter.now();
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                return None;
+            }
+            let slice = now.saturating_add(SLICE);
+            waiter.wait(word, value, deadline.map_or(slice, |deadline| deadline.min(slice)));
+            if let Some(result) = attempt() {
+                return Some(result);
+            }
+        }
+    }
+}
