@@ -75,5 +75,5 @@ pub use wait::{Spin, Wait, WaitWord};
 pub mod testing {
     pub use crate::sync::hook::{abandon_at, run, Abandoned};
     #[cfg(loom)]
-    pub use crate::sync::Slab;
+    pub use crate::sync::{unexplored, Slab};
 }

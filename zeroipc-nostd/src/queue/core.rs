@@ -7,8 +7,8 @@
 //! 1. Read t = `tail` and the entry of t. If it is `free(t)`, CAS `tail` from t to t + 1. Now the ticket and the slot in the
 //!    entry are ours: while `tail` was t nobody could change a `free(t)` entry.
 //! 2. Write v into the slot and CAS the entry from `free(t)` to `ready(t)`. Done.
-//! 3. If that fails, a consumer displaced us and put a spare slot in our place. Our slot, with v in it, is ours alone: take
-//!    a new ticket u as in 1, and CAS its entry from `(free(u), q)` to `(ready(u), our slot)`. q goes to the spares.
+//! 3. If that fails, a consumer displaced us and put a spare slot in our place. Our slot is ours alone and goes to the
+//!    spares; start again.
 //! 4. If the entry is behind `free(t)` the pop of r = t - capacity has not freed it. If `head` is not beyond r the queue is
 //!    full. Otherwise a consumer has claimed r: look again a few times, then displace it: CAS the entry from
 //!    `(ready(r), p)` to `(free(t), spare)`.
@@ -21,8 +21,13 @@
 //!    displace it: CAS the entry from `(free(h), p)` to `(free(h + capacity), spare)`.
 //!
 //! **Why it holds.** A displaced party owns the slot that it names, so no entry can name that slot until the party gives it
-//! up, and its late CAS cannot succeed by accident. Slots are read and written only under ownership. A stopped party holds
-//! one slot and no other party; with no spare left and a party in the way, an operation says `Blocked`.
+//! up, and its late CAS cannot succeed by accident. Slots are read and written only under ownership.
+//!
+//! **How many spares.** A stopped party is in the way with one ticket, which costs one spare to displace; from then on it owns
+//! the slot that it had there, and is in nobody's way. So n spares stand for n stopped parties, wherever they stopped; with
+//! none left and a party in the way, an operation says `Blocked`. A displaced push could instead publish the slot that
+//! it owns under its next ticket and save copying the value once more; but then a party that is displaced and stops again
+//! before its next publication costs a second spare (the model checker found it), and the rare copy is the better price.
 //!
 //! A displacer does *not* own the slot it names. If it stops right before its CAS while the others take exactly a multiple of
 //! 2^(sequence bits - 1) tickets (2^39 with 8-byte words, 2^19 with 4-byte words) and the entry holds the very same word
@@ -143,36 +148,15 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
 
     #[inline(always)]
     pub(super) fn push(&self, value: T) -> Result<(), PushError<T>> {
-        let claim = self.claim().map_err(|refusal| refusal.with(value))?;
-        self.slots.write(claim.slot, &value);
-        if self.publish(&claim, claim.slot) {
-            return Ok(());
-        }
-        self.push_displaced(claim.slot).map_err(|refusal| refusal.with(value))
-    }
-
-    /// Step 3 of push: `slot` holds the value and is ours.
-    #[cold]
-    fn push_displaced(&self, slot: usize) -> Result<(), Refusal> {
-        let mut refusal = Refusal::Blocked;
         for _ in 0..TURNS {
-            match self.claim() {
-                Ok(claim) => {
-                    let published = self.publish(&claim, slot);
-                    // Either we put our slot there, or a consumer put a spare there: the one that was there is ours.
-                    self.spares.give(claim.slot);
-                    if published {
-                        return Ok(());
-                    }
-                }
-                Err(why) => {
-                    refusal = why;
-                    break;
-                }
+            let claim = self.claim().map_err(|refusal| refusal.with(value))?;
+            self.slots.write(claim.slot, &value);
+            if self.publish(&claim) {
+                return Ok(());
             }
+            self.spares.give(claim.slot);
         }
-        self.spares.give(slot);
-        Err(refusal)
+        Err(PushError::Blocked(value))
     }
 
     /// Step 1 and 4 of push: a ticket, and with it the slot that its entry names.
@@ -238,8 +222,8 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     /// Step 2 of push. The failure ordering must acquire: whoever displaced us had seen a newer `head`, and if we went on
     /// with an older one we would say `Full` of a queue that is not.
     #[inline(always)]
-    fn publish(&self, claim: &Claim<W>, slot: usize) -> bool {
-        let ready = State::ready(claim.ticket).naming(slot);
+    fn publish(&self, claim: &Claim<W>) -> bool {
+        let ready = State::ready(claim.ticket).naming(claim.slot);
         self.entry(claim.ticket)
             .is_some_and(|word| word.compare_exchange(claim.entry, ready, AcqRel, Acquire).is_ok())
     }

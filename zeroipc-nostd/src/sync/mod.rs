@@ -21,9 +21,9 @@ mod real;
 
 pub(crate) use atomic::{AnyWord, Atomic};
 #[cfg(loom)]
-pub use model::Slab;
-#[cfg(loom)]
 pub use model::Span;
+#[cfg(loom)]
+pub use model::{unexplored, Slab};
 #[cfg(loom)]
 pub(crate) use model::{Shared, Slots, Words};
 #[cfg(not(loom))]

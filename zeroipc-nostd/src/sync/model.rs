@@ -1,1 +1,318 @@
+//! The model: what the real form does in raw memory, on loom's atomics addressed by offset.
+//!
+//! Loom's atomics cannot lie in raw bytes, so a region is a [`Slab`]: one cell for each 4-byte offset, made at first use
+//! with the width of that use; using it otherwise later stops the test. Payload lies in loom's cells, which find a read or
+//! write that races with another, so ownership of slots is checked and not assumed.
+//!
+//! Loom wants objects made before the threads that share them: opening a structure makes all its cells, and
+//! [`Slab::prepare`] makes those of a table.
 
+use super::atomic::Atomic;
+use super::word::Word;
+use crate::element::Element;
+use crate::error::RegionError;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::size_of;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{AtomicU32, AtomicU64};
+use std::boxed::Box;
+use std::sync::OnceLock;
+use std::vec::Vec;
+
+/// What a 4-byte offset holds.
+pub(crate) enum Cell {
+    W4(AtomicU32),
+    W8(AtomicU64),
+    Payload(Payload),
+}
+
+/// One element, as bytes.
+pub(crate) struct Payload(UnsafeCell<Box<[u8]>>);
+
+// SAFETY: loom's cell checks at run time that accesses do not race; that check is the point of the model.
+unsafe impl Sync for Payload {}
+// SAFETY: bytes may be sent anywhere.
+unsafe impl Send for Payload {}
+
+/// Memory of a model.
+pub struct Slab {
+    cells: Vec<OnceLock<Cell>>,
+}
+
+impl fmt::Debug for Slab {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slab").field("bytes", &(self.cells.len() * 4)).finish()
+    }
+}
+
+impl Slab {
+    /// Memory of `len` bytes, all zero.
+    #[must_use]
+    pub fn new(len: usize) -> Self {
+        Slab { cells: (0..len / 4).map(|_| OnceLock::new()).collect() }
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn span(&self) -> Span<'_> {
+        Span { slab: self, start: 0, len: self.cells.len() * 4 }
+    }
+
+    /// Makes 4-byte words of what is not used yet.
+    pub fn prepare(&self) {
+        for cell in &self.cells {
+            cell.get_or_init(u32::new_cell);
+        }
+    }
+
+    fn cell(&self, offset: usize, make: impl FnOnce() -> Cell) -> Option<&Cell> {
+        assert!(offset % 4 == 0, "the model has no words at odd offsets");
+        Some(self.cells.get(offset / 4)?.get_or_init(make))
+    }
+}
+
+/// Where a region lies: the model's [`super::real::Span`].
+#[derive(Debug, Clone, Copy)]
+pub struct Span<'a> {
+    slab: &'a Slab,
+    start: usize,
+    len: usize,
+}
+
+impl<'a> Span<'a> {
+    /// Not in the model: use [`Slab::span`].
+    ///
+    /// # Errors
+    /// Always.
+    pub fn from_slice(_memory: &'a mut [u8]) -> Result<Self, RegionError> {
+        Err(RegionError::NullAddress)
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn part(&self, offset: u64, len: u64) -> Option<Span<'a>> {
+        let (offset, len) = (usize::try_from(offset).ok()?, usize::try_from(len).ok()?);
+        (offset.checked_add(len)? <= self.len && offset % 8 == 0).then_some(())?;
+        Some(Span { slab: self.slab, start: self.start + offset, len })
+    }
+
+    fn at(&self, offset: usize, size: usize) -> Option<usize> {
+        (offset.checked_add(size)? <= self.len).then_some(self.start + offset)
+    }
+
+    pub(crate) fn word<W: Word>(&self, offset: u64) -> Option<Atomic<'a, W>> {
+        let at = self.at(usize::try_from(offset).ok()?, W::BYTES)?;
+        let native = W::of_cell(self.slab.cell(at, W::new_cell)?);
+        Some(Atomic { native: native.expect("one width a word") })
+    }
+
+    pub(crate) fn words<W: Word>(
+        &self,
+        offset: u64,
+        stride: usize,
+        count: usize,
+    ) -> Option<Words<'a, W>> {
+        let offset = usize::try_from(offset).ok()?;
+        let words = Words { span: *self, offset, stride, count, life: PhantomData };
+        (0..count).try_for_each(|index| words.get(index).map(|_| ()))?;
+        Some(words)
+    }
+
+    pub(crate) fn slots<T: Element>(
+        &self,
+        offset: u64,
+        stride: usize,
+        count: usize,
+    ) -> Option<Slots<'a, T>> {
+        let offset = usize::try_from(offset).ok()?;
+        let slots = Slots { span: *self, offset, stride, count, life: PhantomData };
+        (0..count).try_for_each(|index| slots.payload(index).map(|_| ()))?;
+        Some(slots)
+    }
+
+    pub(crate) fn shared<T: Element>(&self, offset: u64, count: usize) -> Option<Shared<'a, T>> {
+        let per = size_of::<T>() / 4;
+        let words = self.words(offset, 4, count.checked_mul(per)?)?;
+        Some(Shared { words, life: PhantomData })
+    }
+
+    /// As in the real form. The first word is explored like any other; for the rest loom takes the first of the possible
+    /// interleavings, since a name is published as a whole and its later words meet no other accesses than its first.
+    pub(crate) fn load_block<const N: usize>(&self, offset: u64) -> Option<[u32; N]> {
+        let words = self.words::<u32>(offset, 4, N)?;
+        let mut block = [0; N];
+        for (index, to) in block.iter_mut().enumerate() {
+            *to = after_the_first(index, || words.get(index).map(|word| word.load(Relaxed)))?;
+        }
+        Some(block)
+    }
+
+    /// As [`Span::load_block`].
+    pub(crate) fn store_block<const N: usize>(&self, offset: u64, block: &[u32; N]) -> Option<()> {
+        let words = self.words::<u32>(offset, 4, N)?;
+        for (index, from) in block.iter().enumerate() {
+            after_the_first(index, || words.get(index).map(|word| word.store(*from, Relaxed)))?;
+        }
+        Some(())
+    }
+
+    /// Zeroes what has been used so far; the rest is zero from the start.
+    pub(crate) fn clear(&self, offset: u64, len: u64) {
+        let (Ok(offset), Ok(len)) = (usize::try_from(offset), usize::try_from(len)) else { return };
+        for at in (offset..offset + len).step_by(4).filter_map(|at| self.at(at, 4)) {
+            match self.slab.cells.get(at / 4).and_then(OnceLock::get) {
+                Some(Cell::W4(word)) => word.store(0, Relaxed),
+                Some(Cell::W8(word)) => word.store(0, Relaxed),
+                Some(Cell::Payload(_)) | None => {}
+            }
+        }
+    }
+}
+
+/// Runs `access`; unless it is the first of its block, without exploring its alternatives.
+fn after_the_first<R>(index: usize, access: impl FnOnce() -> R) -> R {
+    if index == 0 {
+        access()
+    } else {
+        unexplored(access)
+    }
+}
+
+std::thread_local! {
+    /// How many [`unexplored`] calls are open: loom's own switch does not nest. A system thread runs one model at a time,
+    /// and loom does not change threads in between.
+    static UNEXPLORED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// Runs `body` in the first of its possible interleavings only.
+pub fn unexplored<R>(body: impl FnOnce() -> R) -> R {
+    /// Also when an abandoned thread leaves by unwinding.
+    struct Explore;
+    impl Drop for Explore {
+        fn drop(&mut self) {
+            UNEXPLORED.with(|depth| {
+                depth.set(depth.get() - 1);
+                if depth.get() == 0 {
+                    loom::explore();
+                }
+            });
+        }
+    }
+    UNEXPLORED.with(|depth| {
+        if depth.get() == 0 {
+            loom::stop_exploring();
+        }
+        depth.set(depth.get() + 1);
+    });
+    let _explore = Explore;
+    body()
+}
+
+/// The model's [`super::real::Words`].
+#[derive(Debug)]
+pub(crate) struct Words<'a, W> {
+    span: Span<'a>,
+    offset: usize,
+    stride: usize,
+    count: usize,
+    life: PhantomData<fn() -> W>,
+}
+
+impl<W> Clone for Words<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<W> Copy for Words<'_, W> {}
+
+impl<'a, W: Word> Words<'a, W> {
+    pub(crate) fn get(&self, index: usize) -> Option<Atomic<'a, W>> {
+        (index < self.count).then_some(())?;
+        self.span.word((self.offset + index * self.stride) as u64)
+    }
+}
+
+/// The model's [`super::real::Slots`].
+#[derive(Debug)]
+pub(crate) struct Slots<'a, T> {
+    span: Span<'a>,
+    offset: usize,
+    stride: usize,
+    count: usize,
+    life: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Slots<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Slots<'_, T> {}
+
+impl<'a, T: Element> Slots<'a, T> {
+    fn payload(&self, index: usize) -> Option<&'a UnsafeCell<Box<[u8]>>> {
+        (index < self.count).then_some(())?;
+        let at = self.span.at(self.offset + index * self.stride, size_of::<T>())?;
+        let make = || Cell::Payload(Payload(UnsafeCell::new(std::vec![0; size_of::<T>()].into())));
+        match self.span.slab.cell(at, make)? {
+            Cell::Payload(Payload(bytes)) => Some(bytes),
+            Cell::W4(_) | Cell::W8(_) => panic!("a slot where a word was"),
+        }
+    }
+
+    pub(crate) fn write(&self, index: usize, value: &T) {
+        super::hook::step();
+        if let Some(bytes) = self.payload(index) {
+            // SAFETY: loom gives a valid pointer and has just checked that nobody else accesses the cell.
+            bytes.with_mut(|bytes| unsafe { (*bytes).copy_from_slice(value.as_bytes()) });
+        }
+    }
+
+    pub(crate) fn read(&self, index: usize) -> Option<T> {
+        super::hook::step();
+        // SAFETY: as above, for reading.
+        self.payload(index)?.with(|bytes| T::read_from_bytes(unsafe { &*bytes }).ok())
+    }
+}
+
+/// The model's [`super::real::Shared`]: elements whose size is a multiple of 4, word by word.
+#[derive(Debug)]
+pub(crate) struct Shared<'a, T> {
+    words: Words<'a, u32>,
+    life: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Shared<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Shared<'_, T> {}
+
+impl<T: Element> Shared<'_, T> {
+    pub(crate) fn load(&self, index: usize) -> Option<T> {
+        let per = size_of::<T>() / 4;
+        let mut bytes = Vec::new();
+        for word in 0..per {
+            bytes.extend(self.words.get(index * per + word)?.load(Acquire).to_le_bytes());
+        }
+        T::read_from_bytes(&bytes).ok()
+    }
+
+    pub(crate) fn store(&self, index: usize, value: &T) -> bool {
+        let per = size_of::<T>() / 4;
+        for (word, bytes) in value.as_bytes().chunks_exact(4).enumerate() {
+            let Some(at) = self.words.get(index * per + word) else { return false };
+            let bytes = [0, 1, 2, 3].map(|i| bytes.get(i).copied().unwrap_or(0));
+            at.store(u32::from_le_bytes(bytes), Release);
+        }
+        true
+    }
+}

@@ -158,6 +158,25 @@ impl<'a> Span<'a> {
         self.at(usize::try_from(offset).ok()?, last.checked_add(size)?, align)
     }
 
+    /// `N` words from `offset` on, each loaded relaxed: for names, which never change once they can be found.
+    pub(crate) fn load_block<const N: usize>(&self, offset: u64) -> Option<[u32; N]> {
+        let words = self.words::<u32>(offset, 4, N)?;
+        let mut block = [0; N];
+        for (index, to) in block.iter_mut().enumerate() {
+            *to = words.get(index)?.load(Relaxed);
+        }
+        Some(block)
+    }
+
+    /// Stores `N` words from `offset` on, each relaxed.
+    pub(crate) fn store_block<const N: usize>(&self, offset: u64, block: &[u32; N]) -> Option<()> {
+        let words = self.words::<u32>(offset, 4, N)?;
+        for (index, from) in block.iter().enumerate() {
+            words.get(index)?.store(*from, Relaxed);
+        }
+        Some(())
+    }
+
     /// Zeroes `len` bytes at `offset`, a multiple of 4, word by word; nothing happens if they do not lie inside.
     pub(crate) fn clear(&self, offset: u64, len: u64) {
         let Some(part) = usize::try_from(offset).ok().zip(usize::try_from(len).ok()) else {

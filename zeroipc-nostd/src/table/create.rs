@@ -18,10 +18,10 @@
 //! Where some party has no compare-and-exchange, only the handle that formatted the region creates, with plain stores in
 //! the same order, and finders see the same states.
 
-use super::{read_name, write_name, Table};
+use super::Table;
 use crate::error::StructureError;
 use crate::geometry::align_up;
-use crate::name::Name;
+use crate::name::{Name, NAME_BYTES};
 use crate::sync::{AnyWord, Span};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -100,7 +100,7 @@ impl<'a> Table<'a> {
     /// Step 3, second half.
     fn write_intent(&self, block: &Block, plan: &Plan<'_, 'a>) -> Option<()> {
         let intent = block.offset - INTENT_BYTES;
-        write_name(self.span, intent, &plan.name.to_words())?;
+        self.span.store_block(intent, &plan.name.to_words())?;
         self.narrow(intent + 32)?.store(plan.size as u32, Relaxed);
         self.narrow(intent + 36)?.store((plan.size >> 32) as u32, Relaxed);
         Some(())
@@ -139,10 +139,10 @@ impl<'a> Table<'a> {
         if offset % 8 != 0 || offset > self.record.size {
             return None;
         }
-        let name = read_name(self.span, intent)?;
+        let name = self.span.load_block::<{ NAME_BYTES / 4 }>(intent)?;
         let low = self.narrow(intent + 32)?.load(Relaxed);
         let high = self.narrow(intent + 36)?.load(Relaxed);
-        write_name(self.span, self.entry_at(n), &name)?;
+        self.span.store_block(self.entry_at(n), &name)?;
         self.size_word(n)?.store(u64::from(low) | u64::from(high) << 32, Relaxed);
         // Release: whoever sees the new count sees the entry, and through our acquire of the claim the structure.
         // If it fails, another party has completed the entry: that is just as well.

@@ -1,7 +1,7 @@
 //! Formatting: a fresh, empty table over any memory.
 
 use super::record::{Capability, Record, RECORD_BYTES};
-use super::{write_name, Table, TableVersion, ENTRIES_LIMIT, MAGIC, RECORD_NAME};
+use super::{Table, TableVersion, ENTRIES_LIMIT, MAGIC, RECORD_NAME};
 use crate::error::RegionError;
 use crate::geometry::{align_up, Geometry};
 use crate::name::Name;
@@ -160,7 +160,7 @@ impl<'a> Table<'a> {
         }
         self.record.write(self.span)?;
         let name = Name::new(RECORD_NAME).ok()?;
-        write_name(self.span, self.entry_at(0), &name.to_words())?;
+        self.span.store_block(self.entry_at(0), &name.to_words())?;
         self.offset_word(0)?.store(record_at, Relaxed);
         self.size_word(0)?.store(RECORD_BYTES, Relaxed);
         self.next_offset_word()?.store(self.heap, Relaxed);

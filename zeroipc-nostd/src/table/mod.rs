@@ -232,15 +232,13 @@ impl<'a> Table<'a> {
     }
 
     fn name_is(&self, index: u32, wanted: &[u32; NAME_BYTES / 4]) -> bool {
-        let at = self.entry_at(index);
-        // The words differ early for most names, so the rest is seldom read.
-        (0_u64..).zip(wanted).all(|(i, wanted)| {
-            self.narrow(at + 4 * i).map(|word| word.load(Relaxed)) == Some(*wanted)
-        })
+        // The first word differs for most names, so the rest is seldom read.
+        let first = self.narrow(self.entry_at(index)).map(|word| word.load(Relaxed));
+        first == wanted.first().copied() && self.name_words(index).as_ref() == Some(wanted)
     }
 
     fn name_words(&self, index: u32) -> Option<[u32; NAME_BYTES / 4]> {
-        read_name(self.span, self.entry_at(index))
+        self.span.load_block(self.entry_at(index))
     }
 
     fn entry_at(&self, index: u32) -> u64 {
@@ -282,21 +280,4 @@ impl<'a> Table<'a> {
             TableVersion::V3 => self.wide(offset),
         }
     }
-}
-
-/// The name that stands at `offset`, as words.
-fn read_name(span: Span<'_>, offset: u64) -> Option<[u32; NAME_BYTES / 4]> {
-    let mut words = [0; NAME_BYTES / 4];
-    for (i, word) in (0_u64..).zip(words.iter_mut()) {
-        *word = span.word::<u32>(offset + 4 * i)?.load(Relaxed);
-    }
-    Some(words)
-}
-
-/// Writes a name at `offset`.
-fn write_name(span: Span<'_>, offset: u64, words: &[u32; NAME_BYTES / 4]) -> Option<()> {
-    for (i, word) in (0_u64..).zip(words) {
-        span.word::<u32>(offset + 4 * i)?.store(*word, Relaxed);
-    }
-    Some(())
 }
