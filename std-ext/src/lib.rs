@@ -1,1 +1,113 @@
-//! Placeholder.
+//! # ZeroIPC: shared memory as an active computational substrate
+//!
+//! Named, typed, lock-free structures in memory that several processes share. No broker, no daemon, no serialisation.
+//!
+//! One program creates a region and a structure in it:
+//!
+//! ```no_run
+//! use zeroipc::{Array, Memory};
+//!
+//! let memory = Memory::create("/sensor_data", 10 << 20)?;
+//! let temperature = Array::<f32>::create(&memory, "temperature", 1000)?;
+//! temperature.store(0, 21.5)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Another, at the same time or later, opens what it finds there:
+//!
+//! ```no_run
+//! use zeroipc::{Array, Memory};
+//!
+//! let memory = Memory::open("/sensor_data")?;
+//! let temperature = Array::<f32>::open(&memory, "temperature")?;
+//! println!("{} degrees", temperature.load(0)?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! These are `examples/sensor_writer.rs` and `examples/sensor_reader.rs`.
+//!
+//! | to share | take | it waits |
+//! |---|---|---|
+//! | the latest values, many writers and readers | [`Array`] | never |
+//! | a stream, from one producer to one consumer | [`Ring`] | [`Producer::push`], [`Consumer::pop`] if asked to |
+//! | work or messages, among many producers and consumers | [`Queue`] | [`Queue::push`], [`Queue::pop`] if asked to |
+//!
+//! ## Waiting
+//!
+//! Forms named `try_` never wait. The plain forms wait as long as it takes, and those named `_timeout` at most so long:
+//! they look for a moment, and then sleep in the kernel until a peer wakes them, without using the processor. A timeout is
+//! never early. While nobody sleeps, nobody makes a system call.
+//!
+//! ```
+//! use std::time::Duration;
+//! use zeroipc::{Memory, PopTimeoutError, PushTimeoutError, Queue, Ring};
+//!
+//! # struct Cleanup(String);
+//! # impl Drop for Cleanup { fn drop(&mut self) { let _ = Memory::unlink(&self.0); } }
+//! # let cleanup = Cleanup(format!("/zeroipc-waiting-{}", std::process::id()));
+//! # let name = cleanup.0.as_str();
+//! let memory = Memory::create(name, 1 << 20)?;
+//! let jobs = Queue::<u32>::create(&memory, "jobs", 2)?;
+//!
+//! std::thread::scope(|scope| {
+//!     let worker = scope.spawn(|| jobs.pop()); // waits for a job, here or in another process
+//!     jobs.push(7)?; // waits for room, if there is none
+//!     assert_eq!(worker.join().expect("no panic"), Ok(7));
+//!     Ok::<(), PushTimeoutError<u32>>(())
+//! })?;
+//!
+//! let soon = Duration::from_millis(5);
+//! assert_eq!(jobs.pop_timeout(soon), Err(PopTimeoutError::Timeout));
+//! jobs.push(1)?;
+//! jobs.push(2)?;
+//! assert_eq!(jobs.push_timeout(3, soon), Err(PushTimeoutError::Timeout(3))); // full: 3 comes back
+//!
+//! // The ends of a ring are taken by one party each.
+//! let samples = Ring::<f64>::create(&memory, "samples", 1024)?;
+//! let (mut producer, mut consumer) = (samples.producer()?, samples.consumer()?);
+//! producer.push_timeout(0.5, soon)?;
+//! assert_eq!(consumer.pop_timeout(soon)?, 0.5);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ## What can be an element
+//!
+//! Plain data that is valid whatever its bytes: numbers, arrays of them, and structs that derive the traits of the crate
+//! `zerocopy`. See [`Element`].
+//!
+//! ```
+//! use zerocopy::{FromBytes, Immutable, IntoBytes};
+//! use zeroipc::{Memory, Queue};
+//!
+//! #[derive(Debug, Clone, Copy, PartialEq, FromBytes, IntoBytes, Immutable)]
+//! #[repr(C)]
+//! struct Reading {
+//!     nanoseconds: u64,
+//!     sensor: u32,
+//!     celsius: f32,
+//! }
+//!
+//! let memory = Memory::anonymous(1 << 16)?; // without a name; see `Memory::send_to`
+//! let readings = Queue::<Reading>::create(&memory, "readings", 64)?;
+//! let reading = Reading { nanoseconds: 1, sensor: 2, celsius: 21.5 };
+//! readings.push(reading)?;
+//! assert_eq!(readings.pop()?, reading);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ## When a process dies
+//!
+//! Being killed at any instruction leaves the structures working for the others: a Queue loses at most the item and the
+//! slot that were in its hands; a Ring waits for a successor, who takes the role over
+//! ([`Ring::take_over_producer`], [`Ring::take_over_consumer`]). The region stays until [`Memory::unlink`] removes its name
+//! and the last process that has it open is gone.
+//!
+//! ## Looking in
+//!
+//! `zeroipc-inspect list` shows the regions of this machine, and `zeroipc-inspect show /sensor_data` what is in one, both
+//! without writing to it; [`list`] and [`ReadOnlyMemory`] do so in a program.
+
+#[doc(inline)]
+pub use zeroipc_nostd::*;
+#[doc(inline)]
+pub use zeroipc_posix::*;

@@ -63,6 +63,13 @@ fn check(mut got: Vec<u32>, pushed: &[u32]) {
     assert_eq!(got, pushed);
 }
 
+/// When nobody is inside, the spare is back: a party that stops now is displaced like the first one was.
+fn check_spare(queue: &Queue<'_, u32>) {
+    assert!(abandon_at(3, || queue.try_push(98)).is_err());
+    queue.try_push(99).unwrap();
+    assert_eq!(drain(queue), [99]);
+}
+
 fn two_producers_one_consumer(word: WordSize) {
     bounded(2).check(move || {
         let slab = queue_memory(word, 0);
@@ -80,6 +87,7 @@ fn two_producers_one_consumer(word: WordSize) {
         let mut got: Vec<u32> = consumer.join().unwrap().into_iter().flatten().collect();
         got.extend(drain(&open(slab.span())));
         check(got, &pushed);
+        check_spare(&open(slab.span()));
     });
 }
 
@@ -116,6 +124,7 @@ fn one_producer_two_consumers_across_a_wrap() {
         got.extend(drain(&open(slab.span())));
         let all: Vec<u32> = [1, 2].into_iter().chain(pushed).collect();
         check(got, &all);
+        check_spare(&open(slab.span()));
     });
 }
 
@@ -135,6 +144,7 @@ fn one_producer_one_consumer_in_order() {
         let mut got = consumer.join().unwrap();
         got.extend(drain(&open(slab.span())));
         assert_eq!(got, pushed);
+        check_spare(&open(slab.span()));
     });
 }
 
