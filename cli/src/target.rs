@@ -1,0 +1,106 @@
+//! Which region is meant, and how it is opened: for reading only.
+
+use crate::args::TargetArguments;
+use crate::outcome::Failure;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::path::PathBuf;
+use zeroipc::ReadOnlyMemory;
+
+/// A region as named on the command line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// For people.
+    name: String,
+    place: Place,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// A name in shared memory, with its slash.
+    Shared,
+    File(PathBuf),
+}
+
+impl Target {
+    pub(crate) fn new(arguments: &TargetArguments) -> Result<Self, Failure> {
+        match (&arguments.name, &arguments.file) {
+            (_, Some(path)) => Ok(Self::file(path.clone())),
+            (Some(name), None) => Ok(Self::named(name)),
+            (None, None) => Err(Failure::error("which region? give its name, or --file PATH")),
+        }
+    }
+
+    /// A path if there is a slash anywhere but at the start; otherwise a name, to which the slash is added.
+    pub(crate) fn named(name: &str) -> Self {
+        let bare = name.strip_prefix('/').unwrap_or(name);
+        if bare.contains('/') {
+            return Self::file(PathBuf::from(name));
+        }
+        Target { name: format!("/{bare}"), place: Place::Shared }
+    }
+
+    fn file(path: PathBuf) -> Self {
+        Target { name: path.display().to_string(), place: Place::File(path) }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is a name in shared memory.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.place == Place::Shared
+    }
+
+    /// Maps the region.
+    pub(crate) fn open(&self) -> Result<ReadOnlyMemory, Failure> {
+        match &self.place {
+            Place::Shared => ReadOnlyMemory::open(&self.name),
+            Place::File(path) => ReadOnlyMemory::open_file(path),
+        }
+        .map_err(|error| Failure::region(&self.name, error))
+    }
+
+    /// Opens the file behind the region, whatever is in it.
+    pub(crate) fn open_bytes(&self) -> Result<File, Failure> {
+        // Nonblocking, for else a FIFO would wait for a writer.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let opened = match &self.place {
+            Place::Shared => {
+                rustix::shm::open(&self.name, rustix::shm::OFlags::RDONLY, Mode::empty())
+            }
+            Place::File(path) => rustix::fs::open(path, flags, Mode::empty()),
+        };
+        let at = |message: &str| format!("{}: {message}", self.name);
+        let file: File = match opened {
+            Ok(file) => file.into(),
+            Err(Errno::NOENT) => return Err(Failure::region(&self.name, zeroipc::Error::NotFound)),
+            Err(Errno::ACCESS) => {
+                return Err(Failure::region(&self.name, zeroipc::Error::PermissionDenied))
+            }
+            Err(error) => return Err(Failure::Error(at(&error.to_string()))),
+        };
+        match file.metadata() {
+            Ok(data) if data.is_file() => Ok(file),
+            Ok(_) => Err(Failure::Error(at("not an ordinary file"))),
+            Err(error) => Err(Failure::Error(at(&error.to_string()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_paths() {
+        assert_eq!(Target::named("/a"), Target::named("a"));
+        assert_eq!(Target::named("a").name(), "/a");
+        assert!(Target::named("a").is_shared());
+        for path in ["./a", "/dev/shm/a", "a/b", "/a/"] {
+            assert_eq!(Target::named(path), Target::file(PathBuf::from(path)), "{path}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+use crate::sandbox::{inspect, populate, Folder, Name, Region, Run};
+use serde_json::Value;
+use std::fs;
+use zeroipc::{Memory, Options};
+
+/// Where entry `index` of a table of version 1 is.
+fn entry(index: u64) -> u64 {
+    16 + 40 * index
+}
+
+fn json(name: &str) -> (Run, Value) {
+    let run = inspect(&["show", name, "--json"]);
+    let value = run.json();
+    (run, value)
+}
+
+#[track_caller]
+fn adds_up(report: &Value) {
+    let bytes = |field: &str| report["bytes"][field].as_u64().unwrap();
+    let sum = bytes("used") + bytes("leaked") + bytes("free");
+    assert_eq!(report["size"], sum, "{report}");
+}
+
+#[test]
+fn shows_every_structure() {
+    let region = Region::new(1 << 20);
+    let run = inspect(&["show", region.name()]);
+    assert_eq!((run.code, run.errors.as_str()), (0, ""), "{run:?}");
+    assert!(run.line("temperature").starts_with("temperature Array 4 1000 1000 "), "{run:?}");
+    assert!(run.line("samples").starts_with("samples Ring 8 16 3 "), "{run:?}");
+    assert!(run.line("jobs").starts_with("jobs Queue 4 8 4 "), "{run:?}");
+    assert!(run.line("jobs").ends_with(" 8 64"), "{run:?}");
+    assert_eq!(run.line("size"), "size 1048576 bytes 1.0 MiB");
+    assert_eq!(run.line("leaked"), "leaked 0 bytes 0 B");
+    assert_eq!(run.line("entries"), "entries 4 of 65, the region's own included");
+    assert!(!run.output.contains(".region"));
+    let run = inspect(&["show", "--all", region.name()]);
+    assert!(run.line(".region").starts_with(".region Region 0 1048576 - "), "{run:?}");
+}
+
+#[test]
+fn json_has_what_the_help_says() {
+    let region = Region::new(1 << 20);
+    let (run, report) = json(region.name());
+    let view = region.memory.region().view();
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(report["name"], region.name());
+    assert_eq!(report["version"], 1);
+    assert_eq!(report["size"], 1 << 20);
+    assert_eq!(report["session"], view.session());
+    assert_eq!(report["capability"], "cas");
+    assert_eq!(report["geometry"]["line_bytes"], 64);
+    assert_eq!(report["entries"]["used"], 4);
+    assert_eq!(report["entries"]["max"], view.max_entries());
+    assert_eq!(report["bytes"]["leaked"], 0);
+    assert_eq!(report["bytes"]["used"], view.next_offset());
+    adds_up(&report);
+    let structures = report["structures"].as_array().unwrap();
+    let names: Vec<_> = structures.iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["temperature", "samples", "jobs"]);
+    let queue = &structures[2];
+    let found = view.find("jobs").unwrap();
+    assert_eq!(queue["kind"], "Queue");
+    assert_eq!(queue["element_size"], 4);
+    assert_eq!((&queue["capacity"], &queue["fill"]), (&8.into(), &4.into()));
+    assert_eq!(queue["offset"], found.offset);
+    assert_eq!(queue["size"], found.size);
+    assert_eq!(queue["index"], found.index);
+    assert_eq!(queue["word_bytes"], 8);
+    assert_eq!(report["errors"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_name_needs_no_slash_and_a_region_may_be_a_file() {
+    let region = Region::new(1 << 16);
+    assert_eq!(inspect(&["show", &region.name()[1..]]).code, 0);
+
+    let folder = Folder::new();
+    let path = folder.file("region");
+    populate(&Memory::create_file(&path, 1 << 16).unwrap());
+    let path = path.to_str().unwrap();
+    for arguments in [&["show", path][..], &["show", "--file", path]] {
+        let run = inspect(arguments);
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(run.output.starts_with(path), "{run:?}");
+        assert!(run.line("jobs").starts_with("jobs Queue 4 8 4 "), "{run:?}");
+    }
+}
+
+#[test]
+fn an_empty_region_has_no_structures() {
+    let name = Name::new();
+    let _memory = Memory::create(&name.0, 4096).unwrap();
+    let run = inspect(&["show", &name.0]);
+    assert_eq!(run.code, 0);
+    assert!(run.output.ends_with("No structures.\n"), "{run:?}");
+}
+
+#[test]
+fn regions_of_4_gib_and_more() {
+    let folder = Folder::new();
+    let path = folder.file("large");
+    populate(&Options::new().sparse(true).create_file(&path, 5 << 30).unwrap());
+    let (run, report) = json(path.to_str().unwrap());
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(report["version"], 3);
+    assert_eq!(report["size"], 5_u64 << 30);
+    assert_eq!(report["bytes"]["leaked"], 0);
+    adds_up(&report);
+}
+
+#[test]
+fn what_is_not_there_is_1() {
+    for arguments in [&["show", "/zeroipc-no-such-region"][..], &["show", "--file", "/no/such"]] {
+        let run = inspect(arguments);
+        assert_eq!((run.code, run.output.as_str()), (1, ""), "{run:?}");
+        assert!(run.errors.starts_with("zeroipc-inspect: /"), "{run:?}");
+    }
+}
+
+#[test]
+fn what_is_no_region_is_2() {
+    let folder = Folder::new();
+    let path = folder.file("nonsense");
+    for content in [&[][..], &[7; 3], &[7; 4096]] {
+        fs::write(&path, content).unwrap();
+        let run = inspect(&["show", path.to_str().unwrap()]);
+        assert_eq!((run.code, run.output.as_str()), (2, ""), "{run:?}");
+        assert!(run.errors.starts_with("zeroipc-inspect: "), "{run:?}");
+    }
+    let run = inspect(&["show", "--file", folder.0.to_str().unwrap()]);
+    assert_eq!(run.code, 2, "{run:?}");
+    assert_eq!(inspect(&["show", "/"]).code, 2);
+}
+
+#[test]
+fn a_spoilt_entry_does_not_hide_the_others() {
+    let region = Region::new(1 << 16);
+    // The offset of `samples` leads out of the region.
+    region.spoil(entry(2) + 32, &0xffff_fff8_u32.to_le_bytes());
+    let run = inspect(&["show", region.name()]);
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.line("temperature").starts_with("temperature Array"), "{run:?}");
+    assert!(run.line("jobs").starts_with("jobs Queue"), "{run:?}");
+    assert!(run.line("(corrupt)").contains("entry 2"), "{run:?}");
+    assert!(run.errors.contains("entry 2 is corrupt"), "{run:?}");
+
+    let (run, report) = json(region.name());
+    assert_eq!(run.code, 2);
+    assert_eq!(report["errors"][0]["index"], 2);
+    assert!(report["errors"][0]["name"].is_null());
+    assert_eq!(report["structures"].as_array().unwrap().len(), 2);
+    adds_up(&report);
+}
+
+#[test]
+fn a_spoilt_structure_is_named() {
+    let region = Region::new(1 << 16);
+    let view = region.memory.region().view();
+    region.spoil(view.find("temperature").unwrap().offset + 16, &u32::MAX.to_le_bytes());
+    region.spoil(view.find("samples").unwrap().offset + 16, &3_u32.to_le_bytes());
+    region.spoil(view.find("jobs").unwrap().offset + 4, &[9; 4]);
+    let (run, report) = json(region.name());
+    assert_eq!(run.code, 2, "{run:?}");
+    let errors = report["errors"].as_array().unwrap();
+    let names: Vec<_> = errors.iter().map(|error| error["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["temperature", "samples", "jobs"]);
+    assert_eq!(report["structures"], Value::Array(Vec::new()));
+    adds_up(&report);
+}
+
+#[test]
+fn unexplained_bytes_are_leaked() {
+    let region = Region::new(1 << 16);
+    // As if a creator had reserved a block and died.
+    let next = u32::try_from(region.memory.region().view().next_offset()).unwrap();
+    region.spoil(12, &(next + 640).to_le_bytes());
+    let (_, report) = json(region.name());
+    assert_eq!(report["bytes"]["leaked"], 640);
+    adds_up(&report);
+    zeroipc::Array::<u8>::create(&region.memory, "later", 10).unwrap();
+    let (run, report) = json(region.name());
+    // What the next structure's alignment leaves over may be counted with it.
+    let leaked = report["bytes"]["leaked"].as_u64().unwrap();
+    assert!((640..640 + 64).contains(&leaked), "{report}");
+    assert_eq!(run.code, 0);
+    adds_up(&report);
+}
+
+#[test]
+fn looking_changes_nothing() {
+    let region = Region::new(1 << 16);
+    let before = region.bytes();
+    inspect(&["show", region.name(), "--all"]);
+    inspect(&["dump", region.name()]);
+    inspect(&["list"]);
+    assert!(before == region.bytes());
+}
