@@ -7,7 +7,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::output::{complain, Output};
 use crate::target::Target;
 use serde::Serialize;
-use zeroipc::{Capability, Entry, Geometry, Kind, StructureError, View};
+use zeroipc::{Capability, Entry, Geometry, View};
 
 /// What is known of a region, in the order of the JSON.
 #[derive(Debug, Serialize)]
@@ -171,13 +171,6 @@ impl Report {
 impl StructureReport {
     fn of(view: &View<'_>, entry: &Entry) -> Result<StructureReport, String> {
         let info = view.inspect(entry).map_err(|error| error.to_string())?;
-        let elements = info.capacity.checked_mul(u64::from(info.elem_size));
-        // A ring or queue that cannot say how full it is contradicts its own prefix.
-        let counts = !matches!(info.kind, Kind::RING | Kind::QUEUE) || info.fill.is_some();
-        if !counts || elements.is_none_or(|bytes| bytes > entry.size) {
-            let name = entry.name;
-            return Err(StructureError::Corrupt { name, what: "its capacity" }.to_string());
-        }
         Ok(StructureReport {
             index: entry.index,
             name: entry.name.to_string(),

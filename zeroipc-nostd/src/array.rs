@@ -13,7 +13,7 @@ use crate::error::{IndexOutOfBounds, StructureError};
 use crate::geometry::{align_up, Geometry};
 use crate::prefix::{Kind, Prefix, PREFIX_BYTES};
 use crate::region::{elem_size, open_or_create, Region};
-use crate::sync::Shared;
+use crate::sync::{Shared, Span};
 
 /// A fixed number of elements that anybody loads and stores, at any time. Needs loads and stores only.
 ///
@@ -162,6 +162,13 @@ impl<'a, T: Element> Array<'a, T> {
         let array = *self;
         (0..self.len).map_while(move |index| array.load(index).ok())
     }
+}
+
+/// How many elements the array that begins `span` has, for a view; `None` if they do not fit into it.
+pub(crate) fn fill(span: Span<'_>, prefix: &Prefix) -> Option<u64> {
+    let bytes = prefix.capacity.checked_mul(u64::from(prefix.elem_size))?;
+    let end = data_offset(prefix.geometry.ok()?).checked_add(bytes)?;
+    (bytes > 0 && end <= span.len() as u64).then_some(prefix.capacity)
 }
 
 /// Where the elements start.

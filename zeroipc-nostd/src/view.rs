@@ -149,10 +149,11 @@ impl<'a> View<'a> {
     pub fn inspect(&self, entry: &Entry) -> Result<StructureInfo, StructureError> {
         let (part, prefix) = self.prefix(entry)?;
         let geometry = check_geometry(&prefix, entry.name)?;
+        let corrupt = StructureError::Corrupt { name: entry.name, what: "its capacity" };
         let fill = match prefix.kind {
-            Kind::ARRAY => Some(prefix.capacity),
-            Kind::RING => crate::ring::fill(part, &prefix),
-            Kind::QUEUE => crate::queue::fill(part, &prefix),
+            Kind::ARRAY => Some(crate::array::fill(part, &prefix).ok_or(corrupt)?),
+            Kind::RING => Some(crate::ring::fill(part, &prefix).ok_or(corrupt)?),
+            Kind::QUEUE => Some(crate::queue::fill(part, &prefix).ok_or(corrupt)?),
             _ => None,
         };
         Ok(StructureInfo {

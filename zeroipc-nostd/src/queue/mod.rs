@@ -17,7 +17,7 @@
 //! An entry holds a slot number in its low 3W bits (24 or 12) and a sequence number above. Initially entry i holds sequence
 //! number 2i and slot i, and spare word k holds slot `capacity` + k.
 //!
-//! The algorithm is in [`core`](self::core).
+//! The algorithm is in `core.rs`.
 
 mod core;
 mod entry;
@@ -373,8 +373,8 @@ fn max_capacity(geometry: Geometry, elem_size: u32) -> u64 {
     (slot_limit(geometry) / 2).min((bytes + 1).next_power_of_two() / 2)
 }
 
-/// How many elements are in the queue that begins `span`, for a view.
+/// How many elements are in the queue that begins `span`, for a view; `None` if it does not fit into it.
 pub(crate) fn fill(span: Span<'_>, prefix: &Prefix) -> Option<u64> {
-    let layout = Layout::of(prefix)?;
+    let layout = Layout::of(prefix).filter(|layout| layout.size <= span.len() as u64)?;
     counters_apart(span, prefix, layout.head, layout.tail)
 }

@@ -306,9 +306,9 @@ fn max_capacity(elem_size: u32) -> u64 {
     (1_u64 << 31).min((bytes + 1).next_power_of_two() / 2)
 }
 
-/// How many elements are in the ring that begins `span`, for a view.
+/// How many elements are in the ring that begins `span`, for a view; `None` if it does not fit into it.
 pub(crate) fn fill(span: Span<'_>, prefix: &Prefix) -> Option<u64> {
-    let layout = Layout::of(prefix)?;
+    let layout = Layout::of(prefix).filter(|layout| layout.size <= span.len() as u64)?;
     counters_apart(span, prefix, layout.head, layout.tail)
 }
 
