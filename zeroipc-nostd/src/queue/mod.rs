@@ -111,9 +111,8 @@ impl<'a, T: Element> Queue<'a, T> {
         if !region.has_cas() {
             return Err(StructureError::NeedsCas { kind: Kind::QUEUE });
         }
-        let rounded = capacity.max(2).checked_next_power_of_two().filter(|_| capacity > 0);
         let max = max_capacity(geometry, elem_size);
-        let (prefix, layout) = rounded
+        let (prefix, layout) = rounded(capacity)
             .and_then(|capacity| {
                 let mut prefix = Prefix::new(Kind::QUEUE, geometry, elem_size, capacity as u64);
                 prefix.extra = spares;
@@ -169,7 +168,7 @@ impl<'a, T: Element> Queue<'a, T> {
         let region = region.into();
         let queue =
             open_or_create(|| Self::open(region, name), || Self::create(region, name, capacity))?;
-        if capacity.max(2).checked_next_power_of_two() != Some(queue.capacity()) {
+        if rounded(capacity) != Some(queue.capacity()) {
             let (expected, found) = (capacity as u64, queue.capacity() as u64);
             let name = crate::Name::new(name)?;
             return Err(StructureError::WrongCapacity { name, expected, found });
@@ -306,6 +305,11 @@ impl<'a, T: Element> Queue<'a, T> {
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity()
     }
+}
+
+/// The capacity that a queue gets for the one asked for.
+fn rounded(capacity: usize) -> Option<usize> {
+    capacity.max(2).checked_next_power_of_two().filter(|_| capacity > 0)
 }
 
 /// Where the parts lie.

@@ -129,9 +129,9 @@ impl<'a, T: Element> Ring<'a, T> {
         let elem_size = elem_size::<T>()?;
         let geometry = region.geometry();
         let max = max_capacity(elem_size);
-        let rounded = capacity.checked_next_power_of_two().map(|rounded| rounded as u64);
-        let (capacity, layout) = rounded
-            .filter(|rounded| capacity > 0 && *rounded <= max)
+        let (capacity, layout) = rounded(capacity)
+            .map(|rounded| rounded as u64)
+            .filter(|rounded| *rounded <= max)
             .and_then(|rounded| Some((rounded, Layout::new(geometry, elem_size, rounded)?)))
             .ok_or(StructureError::BadCapacity { capacity: capacity as u64, min: 1, max })?;
         let prefix = Prefix::new(Kind::RING, geometry, elem_size, capacity);
@@ -185,7 +185,7 @@ impl<'a, T: Element> Ring<'a, T> {
         let region = region.into();
         let ring =
             open_or_create(|| Self::open(region, name), || Self::create(region, name, capacity))?;
-        if capacity.checked_next_power_of_two() != Some(ring.capacity) {
+        if rounded(capacity) != Some(ring.capacity) {
             let (expected, found) = (capacity as u64, ring.capacity as u64);
             let name = crate::Name::new(name)?;
             return Err(StructureError::WrongCapacity { name, expected, found });
@@ -255,6 +255,11 @@ impl<'a, T: Element> Ring<'a, T> {
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity
     }
+}
+
+/// The capacity that a ring gets for the one asked for.
+fn rounded(capacity: usize) -> Option<usize> {
+    capacity.checked_next_power_of_two().filter(|_| capacity > 0)
 }
 
 /// Where the parts lie.

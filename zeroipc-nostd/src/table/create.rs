@@ -54,6 +54,19 @@ impl<'a> Table<'a> {
     /// Creates a structure; returns its memory.
     pub(crate) fn create(&self, plan: Plan<'_, 'a>) -> Result<Span<'a>, StructureError> {
         let name = plan.name;
+        match self.create_unless_taken(plan) {
+            // Whoever took the last of it may have taken it for this name: then that is the news.
+            Err(StructureError::TableFull { .. } | StructureError::NoSpace { .. })
+                if self.find(&name).is_some() =>
+            {
+                Err(StructureError::Exists { name })
+            }
+            other => other,
+        }
+    }
+
+    fn create_unless_taken(&self, plan: Plan<'_, 'a>) -> Result<Span<'a>, StructureError> {
+        let name = plan.name;
         let corrupt = StructureError::Corrupt { name, what: "the table" };
         if self.find(&name).is_some() {
             return Err(StructureError::Exists { name });

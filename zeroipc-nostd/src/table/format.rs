@@ -134,7 +134,8 @@ impl<'a> Table<'a> {
             TableVersion::V3 => entries,
         };
 
-        let session = fresh_session(options.session, Record::left_over(span));
+        let left_over = Record::left_over(span).unwrap_or(0);
+        let session = fresh_session(options.session, left_over);
         let record = Record::new(
             record_at,
             size,
@@ -144,12 +145,13 @@ impl<'a> Table<'a> {
             session,
         );
         let table = Table { span, version, max_entries, record, heap };
-        table.write(record_at).ok_or(too_small)?;
+        table.write(record_at, left_over).ok_or(too_small)?;
         Ok(table)
     }
 
-    fn write(&self, record_at: u64) -> Option<()> {
-        self.narrow(0)?.store(0, Relaxed);
+    fn write(&self, record_at: u64, left_over: u32) -> Option<()> {
+        // Not the magic number any more, and the next formatter's to avoid if this one dies.
+        self.narrow(0)?.store(left_over, Relaxed);
         // Nobody may see the new content under the old magic number.
         full_fence();
         self.span.clear(4, record_at - 4);
@@ -171,12 +173,11 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A session number that is neither 0 nor that of the region found here.
-fn fresh_session(seed: u32, left_over: Option<u32>) -> u32 {
-    let avoid = left_over.unwrap_or(0);
-    let wanted = if seed == 0 { avoid.wrapping_add(1) } else { seed };
-    [wanted, wanted.wrapping_add(1), wanted.wrapping_add(2)]
-        .into_iter()
-        .find(|session| *session != 0 && *session != avoid)
-        .unwrap_or(1) // three different numbers, two to avoid: never reached
+/// A session number that is neither 0, nor the magic number, nor that of the region found here.
+fn fresh_session(seed: u32, left_over: u32) -> u32 {
+    let wanted = if seed == 0 { left_over.wrapping_add(1) } else { seed };
+    (0..4)
+        .map(|more| wanted.wrapping_add(more))
+        .find(|session| ![0, MAGIC, left_over].contains(session))
+        .unwrap_or(1) // four different numbers, three to avoid: never reached
 }

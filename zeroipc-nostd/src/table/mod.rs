@@ -222,8 +222,11 @@ impl<'a> Table<'a> {
 
     /// Whether the region is still the one that was opened: not created anew since.
     pub(crate) fn is_current(&self) -> bool {
-        let magic = self.narrow(0).map(|word| word.load(Acquire));
-        magic == Some(MAGIC) && self.record.session_now(self.span) == Some(self.record.session)
+        // A new table may be shorter and leave the old record where it was: it counts only while entry 0 names it.
+        self.narrow(0).map(|word| word.load(Acquire)) == Some(MAGIC)
+            && self.narrow(4).map(|word| word.load(Relaxed)) == Some(self.version.number())
+            && self.offset_word(0).map(|word| word.load(Relaxed)) == Some(self.record.offset())
+            && self.record.session_now(self.span) == Some(self.record.session)
     }
 
     /// Offsets end here: the region's own size, or all of the span while the record is not read yet.

@@ -100,14 +100,24 @@ impl Record {
         Some(())
     }
 
+    /// Where it lies.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The session number that stands there now.
     pub(crate) fn session_now(&self, span: Span<'_>) -> Option<u32> {
         Some(span.word::<u32>(self.offset + 24)?.load(Relaxed))
     }
 
-    /// The session number of whatever region lies in `span`, live or left over from before a reset.
+    /// The session number to avoid: that of the region in `span`, live or left over from before a reset.
+    ///
+    /// While a region is being formatted the first word holds the session of the one before, so that a formatter that dies
+    /// does not bring it back. Any other number there is nobody's session, and avoiding it costs nothing.
     pub(crate) fn left_over(span: Span<'_>) -> Option<u32> {
-        let magic = span.word::<u32>(0)?.load(Relaxed);
-        (magic == MAGIC).then(|| super::Table::open(span).ok().map(|table| table.record.session))?
+        match span.word::<u32>(0)?.load(Relaxed) {
+            MAGIC => super::Table::open(span).ok().map(|table| table.record.session),
+            number => Some(number),
+        }
     }
 }
