@@ -39,7 +39,8 @@ pub struct Region<'a> {
 
 impl<'a> Region<'a> {
     /// Formats the memory and opens it. Whatever was there is lost to new openers; handles of the old region stay safe,
-    /// and [`Region::is_current`] tells them.
+    /// and [`Region::is_current`] tells them; but nobody may be creating a structure in the old region at that moment, since
+    /// its entry could end up in the new table.
     ///
     /// Time is linear in the number of entries. If this party stops half-way, others find no region
     /// ([`RegionError::WrongMagic`]) and may create it.

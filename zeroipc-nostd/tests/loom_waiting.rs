@@ -118,6 +118,25 @@ fn two_sleeping_consumers_are_woken_by_two_pushes() {
     });
 }
 
+/// Two wakers at once: the one whose epoch was not moved still wakes somebody.
+#[test]
+fn two_sleeping_consumers_are_woken_by_two_producers() {
+    bounded(2).check(|| {
+        let (slab, kernel) = (memory(), Kernel::new());
+        let consumers =
+            [0, 1].map(|_| party(&slab, &kernel, |region| queue(region).pop().unwrap()));
+        let producers = [1, 2].map(|value| {
+            party(&slab, &kernel, move |region| queue(region).try_push(value).unwrap())
+        });
+        for producer in producers {
+            producer.join().unwrap();
+        }
+        let mut got = consumers.map(|consumer| consumer.join().unwrap());
+        got.sort_unstable();
+        assert_eq!(got, [1, 2]);
+    });
+}
+
 #[test]
 fn a_sleeping_producer_of_a_queue_is_woken() {
     bounded(3).check(|| {

@@ -29,9 +29,14 @@ impl Role<'_> {
     }
 
     pub(super) fn take_over(&self) -> Token {
-        let token = (self.word.load(Acquire) | 1).wrapping_add(2);
-        self.word.store(token, Release);
-        Token(token)
+        loop {
+            // Acquire: as in `take`. A failed exchange means that another took or released the role in between.
+            let held = self.word.load(Acquire);
+            let token = (held | 1).wrapping_add(2);
+            if self.exchange(held, token) {
+                return Token(token);
+            }
+        }
     }
 
     pub(super) fn release(&self, token: &Token) {

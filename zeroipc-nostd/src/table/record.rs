@@ -116,7 +116,11 @@ impl Record {
     /// does not bring it back. Any other number there is nobody's session, and avoiding it costs nothing.
     pub(crate) fn left_over(span: Span<'_>) -> Option<u32> {
         match span.word::<u32>(0)?.load(Relaxed) {
-            MAGIC => super::Table::open(span).ok().map(|table| table.record.session),
+            MAGIC => super::Table::open(span)
+                .ok()
+                .map(|table| table.record.session)
+                // No session is the magic number: one that a peer put there would keep the half-made table open.
+                .filter(|session| *session != MAGIC),
             number => Some(number),
         }
     }
