@@ -1,1 +1,8 @@
-//! Placeholder.
+//! What ZeroIPC's tests across processes and against hostile memory have in common. Not part of the product.
+
+pub mod guarded;
+pub mod item;
+pub mod processes;
+pub mod random;
+pub mod scratch;
+pub mod slots;

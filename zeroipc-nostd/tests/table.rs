@@ -148,6 +148,24 @@ fn region_sizes_at_the_edge() {
     }
 }
 
+/// Padding before the record counts as entries in version 1: what is formatted can be opened nevertheless.
+#[test]
+fn the_largest_table() {
+    const LIMIT: u32 = 1 << 20;
+    let line = Geometry::new(WordSize::Four, 128).unwrap();
+    let mut memory = Memory::zeroed(48 * LIMIT as usize + 4096);
+    for version in VERSIONS {
+        let options = options(version).geometry(line);
+        let region = Region::create(memory.span(), &options.max_entries(LIMIT - 4)).unwrap();
+        assert!(region.view().max_entries() <= LIMIT);
+        assert!(Region::open(memory.span()).is_ok());
+        match Region::create(memory.span(), &options.max_entries(LIMIT - 1)) {
+            Ok(_) => assert!(Region::open(memory.span()).is_ok()),
+            Err(error) => assert!(matches!(error, RegionError::TooManyEntries { .. }), "{error}"),
+        }
+    }
+}
+
 #[test]
 fn distinct_errors_of_regions() {
     let mut memory = Memory::zeroed(4096);

@@ -29,14 +29,18 @@ impl Role<'_> {
     }
 
     pub(super) fn take_over(&self) -> Token {
-        loop {
-            // Acquire: as in `take`. A failed exchange means that another took or released the role in between.
+        // A failed exchange means that another took or released the role in between; only a hostile peer does so on and on.
+        for _ in 0..1000 {
+            // Acquire: as in `take`.
             let held = self.word.load(Acquire);
-            let token = (held | 1).wrapping_add(2);
+            let token = taken_over(held);
             if self.exchange(held, token) {
                 return Token(token);
             }
         }
+        let token = taken_over(self.word.load(Acquire));
+        self.word.store(token, Release);
+        Token(token)
     }
 
     pub(super) fn release(&self, token: &Token) {
@@ -52,4 +56,9 @@ impl Role<'_> {
         self.word.store(to, Release);
         true
     }
+}
+
+/// The next holder's value: odd, and not the present holder's.
+fn taken_over(held: u32) -> u32 {
+    (held | 1).wrapping_add(2)
 }

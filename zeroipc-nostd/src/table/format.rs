@@ -114,8 +114,10 @@ impl<'a> Table<'a> {
         }
         let wanted = options.max_entries.unwrap_or((size / 256).clamp(4, 64) as u32);
         let entries = wanted.saturating_add(1);
+        // One entry is the record's own, and padding before the record may make up to three more in version 1.
+        let too_many = RegionError::TooManyEntries { entries: wanted, limit: ENTRIES_LIMIT - 4 };
         if entries > ENTRIES_LIMIT {
-            return Err(RegionError::TooManyEntries { entries: wanted, limit: ENTRIES_LIMIT - 1 });
+            return Err(too_many);
         }
 
         let table_end = version.header_bytes() + version.entry_bytes() * u64::from(entries);
@@ -133,6 +135,9 @@ impl<'a> Table<'a> {
             }
             TableVersion::V3 => entries,
         };
+        if max_entries > ENTRIES_LIMIT {
+            return Err(too_many);
+        }
 
         let left_over = Record::left_over(span).unwrap_or(0);
         let session = fresh_session(options.session, left_over);

@@ -162,12 +162,14 @@ impl<'a> Table<'a> {
         if table.record.size < table.heap {
             return Err(RegionError::Corrupt { what: "the region's size" });
         }
-        // Formatting takes the magic number away first: if it is still there, all the above was one region's.
+        // Formatting takes the magic number away first and changes the session: if both still stand, all the above was one
+        // region's.
         full_fence();
-        match span.word::<u32>(0).ok_or(too_small)?.load(Acquire) {
-            MAGIC => Ok(table),
-            found => Err(RegionError::WrongMagic { found }),
+        if table.is_current() {
+            return Ok(table);
         }
+        let found = span.word::<u32>(0).ok_or(too_small)?.load(Relaxed);
+        Err(RegionError::WrongMagic { found })
     }
 
     fn derive_max_entries(&self) -> Result<u32, RegionError> {
