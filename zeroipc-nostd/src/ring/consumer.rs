@@ -37,20 +37,21 @@ impl<'a, T, W: Word> Half<'a, T, W> {
 impl<T: Element, W: Word> Half<'_, T, W> {
     #[inline(always)]
     fn try_pop(&mut self) -> Result<T, PopError> {
-        if self.head == self.tail {
+        let head = self.head;
+        if head == self.tail {
             // Acquire: pairs with the push, whose element we are about to read.
             let tail = self.ends.tail.load(Acquire);
-            self.ends.between(self.head, tail).ok_or(PopError::Corrupt)?;
+            self.ends.between(head, tail).ok_or(PopError::Corrupt)?;
             self.tail = tail;
-            if self.head == tail {
+            if head == tail {
                 return Err(PopError::Empty);
             }
         }
-        let value = self.ends.slots.read(self.head.index() & self.ends.mask);
-        self.head = self.head.plus(W::ONE);
+        let value = self.ends.slots.read(head.index());
+        self.head = head.plus(W::ONE);
         // Release: our read of the element comes before the producer's next write to its slot.
-        self.ends.head.store(self.head, Release);
-        value.ok_or(PopError::Corrupt) // never: the index is masked
+        self.ends.head.store(head.plus(W::ONE), Release);
+        Ok(value)
     }
 }
 

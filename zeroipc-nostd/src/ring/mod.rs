@@ -34,9 +34,8 @@ use crate::error::{RoleTaken, StructureError};
 use crate::geometry::{align_up, Geometry, WordSize};
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
-use crate::sync::{Atomic, ByWord, Slots, Span, Wide, Word};
+use crate::sync::{Atomic, ByWord, Span, Wide, Word, Wrapped};
 use crate::wait::{Doorbell, Notifier};
-use core::mem::size_of;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use role::Role;
 
@@ -90,10 +89,9 @@ impl<T> Copy for Ring<'_, T> {}
 struct Ends<'a, T, W: Word> {
     tail: Atomic<'a, W>,
     head: Atomic<'a, W>,
-    slots: Slots<'a, T>,
+    slots: Wrapped<'a, T>,
     /// A power of two.
     capacity: W,
-    mask: usize,
 }
 
 impl<T, W: Word> Clone for Ends<'_, T, W> {
@@ -298,9 +296,8 @@ impl Layout {
         Some(Ends {
             tail: span.word(self.tail)?,
             head: span.word(self.head)?,
-            slots: span.slots(self.data, size_of::<T>(), count)?,
+            slots: span.wrapped(self.data, count)?,
             capacity: W::low(capacity),
-            mask: count - 1,
         })
     }
 }

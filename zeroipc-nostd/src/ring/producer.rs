@@ -22,38 +22,41 @@ struct Half<'a, T, W: Word> {
     ends: Ends<'a, T, W>,
     /// What `tail` holds: nobody else writes it. Points to a slot that is free unless the ring is full.
     tail: W,
-    /// What `head` held when we last looked; it may have grown since.
-    head: W,
+    /// What `head` held when we last looked, plus the capacity: until `tail` is there, there is room.
+    limit: W,
 }
 
 impl<'a, T, W: Word> Half<'a, T, W> {
     fn new(ends: Ends<'a, T, W>) -> Self {
-        // `tail` is ours alone (the role's acquire made it current), and a stale head only says full too early.
-        Half { ends, tail: ends.tail.load(Relaxed), head: ends.head.load(Acquire) }
+        // Nobody else writes `tail`, and the role's acquire made it current.
+        let tail = ends.tail.load(Relaxed);
+        // Starts as if full, so that the first push looks at `head` and checks it.
+        Half { ends, tail, limit: tail }
     }
 }
 
 impl<T: Element, W: Word> Half<'_, T, W> {
     #[inline(always)]
     fn try_push(&mut self, value: T) -> Result<(), PushError<T>> {
-        if self.tail.minus(self.head) == self.ends.capacity && !self.look_for_room(&value)? {
+        let tail = self.tail;
+        if tail == self.limit && !self.look_for_room(&value)? {
             return Err(PushError::Full(value));
         }
-        self.ends.slots.write(self.tail.index() & self.ends.mask, &value);
-        self.tail = self.tail.plus(W::ONE);
+        self.ends.slots.write(tail.index(), &value);
+        self.tail = tail.plus(W::ONE);
         // Release: the element is visible to whoever acquires the new tail.
-        self.ends.tail.store(self.tail, Release);
+        self.ends.tail.store(tail.plus(W::ONE), Release);
         Ok(())
     }
 
-    #[inline(always)]
+    #[cold]
     fn look_for_room(&mut self, value: &T) -> Result<bool, PushError<T>> {
         // Acquire: the consumer has read what we are about to overwrite.
         let head = self.ends.head.load(Acquire);
         let Some(used) = self.ends.between(head, self.tail) else {
             return Err(PushError::Corrupt(*value));
         };
-        self.head = head;
+        self.limit = head.plus(self.ends.capacity);
         Ok(used != self.ends.capacity)
     }
 }

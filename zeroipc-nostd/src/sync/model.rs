@@ -137,6 +137,11 @@ impl<'a> Span<'a> {
         Some(slots)
     }
 
+    pub(crate) fn wrapped<T: Element>(&self, offset: u64, count: usize) -> Option<Wrapped<'a, T>> {
+        let slots = self.slots(offset, size_of::<T>(), count)?;
+        Some(Wrapped { slots, mask: count.checked_sub(1)? })
+    }
+
     pub(crate) fn shared<T: Element>(&self, offset: u64, count: usize) -> Option<Shared<'a, T>> {
         let per = size_of::<T>() / 4;
         let words = self.words(offset, 4, count.checked_mul(per)?)?;
@@ -279,6 +284,30 @@ impl<'a, T: Element> Slots<'a, T> {
         super::hook::step();
         // SAFETY: as above, for reading.
         self.payload(index)?.with(|bytes| T::read_from_bytes(unsafe { &*bytes }).ok())
+    }
+}
+
+/// The model's [`super::real::Wrapped`].
+#[derive(Debug)]
+pub(crate) struct Wrapped<'a, T> {
+    slots: Slots<'a, T>,
+    mask: usize,
+}
+
+impl<T> Clone for Wrapped<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Wrapped<'_, T> {}
+
+impl<T: Element> Wrapped<'_, T> {
+    pub(crate) fn write(&self, index: usize, value: &T) {
+        self.slots.write(index & self.mask, value);
+    }
+
+    pub(crate) fn read(&self, index: usize) -> T {
+        self.slots.read(index & self.mask).expect("every masked index has a slot")
     }
 }
 

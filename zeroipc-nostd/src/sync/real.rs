@@ -138,6 +138,13 @@ impl<'a> Span<'a> {
         Some(Slots { first, stride, count, life: PhantomData })
     }
 
+    /// `count` (at least 1) payload slots of a `T` side by side, by an index that wraps around.
+    pub(crate) fn wrapped<T: Element>(&self, offset: u64, count: usize) -> Option<Wrapped<'a, T>> {
+        let first =
+            self.strided(offset, size_of::<T>(), count, size_of::<T>(), copy_width::<T>())?;
+        Some(Wrapped { first, mask: count - 1, life: PhantomData })
+    }
+
     /// Elements that anybody may read and write at any time.
     pub(crate) fn shared<T: Element>(&self, offset: u64, count: usize) -> Option<Shared<'a, T>> {
         self.slots(offset, size_of::<T>(), count).map(|slots| Shared { slots })
@@ -289,6 +296,51 @@ impl<T: Element> Slots<'_, T> {
         let from = self.pointer(index)?;
         // SAFETY: as in `write`.
         Some(unsafe { copy_out(from) })
+    }
+}
+
+/// Payload slots side by side, found by the low bits of a counter: any index is good.
+#[derive(Debug)]
+pub(crate) struct Wrapped<'a, T> {
+    first: NonNull<u8>,
+    /// One less than the number of slots, which the algorithm made a power of two.
+    mask: usize,
+    life: PhantomData<&'a T>,
+}
+
+impl<T> Clone for Wrapped<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Wrapped<'_, T> {}
+
+// SAFETY: as for `Slots`.
+unsafe impl<T: Send> Send for Wrapped<'_, T> {}
+// SAFETY: as for `Slots`.
+unsafe impl<T: Send> Sync for Wrapped<'_, T> {}
+
+impl<T: Element> Wrapped<'_, T> {
+    #[inline(always)]
+    fn pointer(&self, index: usize) -> NonNull<u8> {
+        let offset = (index & self.mask) * size_of::<T>();
+        // SAFETY: whatever the mask, `index & mask <= mask`, and `strided` proved that `mask + 1` slots of this size lie
+        // inside the span.
+        unsafe { self.first.add(offset) }
+    }
+
+    /// Writes slot `index`, which the caller owns.
+    #[inline(always)]
+    pub(crate) fn write(&self, index: usize, value: &T) {
+        // SAFETY: `pointer` gives a slot of `size_of::<T>()` bytes inside the span, aligned to `copy_width::<T>()`.
+        unsafe { copy_in(self.pointer(index), value) };
+    }
+
+    /// Reads slot `index`, which the caller owns.
+    #[inline(always)]
+    pub(crate) fn read(&self, index: usize) -> T {
+        // SAFETY: as in `write`.
+        unsafe { copy_out(self.pointer(index)) }
     }
 }
 
