@@ -14,6 +14,8 @@ const BYTES: usize = 1024;
 fn bounded(preemptions: usize) -> loom::model::Builder {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+    // Counted over all threads of an execution; the draining at the end takes its share.
+    builder.max_branches = 10_000;
     builder
 }
 
