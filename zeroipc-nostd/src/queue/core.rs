@@ -42,7 +42,7 @@ use super::spares::Spares;
 use super::Layout;
 use crate::element::Element;
 use crate::error::{PopError, PushError};
-use crate::sync::{relax, Atomic, Slots, Span, Word, Words, PATIENCE};
+use crate::sync::{look_again, Atomic, Slots, Span, Word, Words};
 use core::cmp::Ordering;
 use core::mem::size_of;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -202,12 +202,9 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         if head == earlier || head.minus(earlier).is_negative() {
             return Err(Refusal::Full);
         }
-        if *looks < PATIENCE {
-            *looks += 1;
-            relax();
+        if look_again(looks) {
             return Ok(());
         }
-        *looks = 0;
         // Anything but this state was seen too late, and looks different by now.
         if State::of(entry) == State::ready(earlier) {
             let spare = self.spares.take().ok_or(Refusal::Blocked)?;
@@ -282,12 +279,9 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         if self.tail.load(Acquire) == ticket {
             return Err(PopError::Empty);
         }
-        if *looks < PATIENCE {
-            *looks += 1;
-            relax();
+        if look_again(looks) {
             return Ok(());
         }
-        *looks = 0;
         self.displace_push(ticket, word, entry)
     }
 

@@ -68,8 +68,20 @@ pub(crate) fn relax() {
 /// Long enough for a running peer to finish, far shorter than a time slice. Zero under loom: there each look is an
 /// interleaving of its own, and immediate displacement is the case worth exploring.
 #[cfg(not(any(loom, zeroipc_fault)))]
-pub(crate) const PATIENCE: u32 = 128;
+const PATIENCE: u32 = 128;
 #[cfg(zeroipc_fault)]
-pub(crate) const PATIENCE: u32 = 2;
+const PATIENCE: u32 = 2;
 #[cfg(all(loom, not(zeroipc_fault)))]
-pub(crate) const PATIENCE: u32 = 0;
+const PATIENCE: u32 = 0;
+
+/// One more look at a word that a peer is about to change, after a pause; false once it is time to act without that peer.
+#[inline(always)]
+pub(crate) fn look_again(looks: &mut u32) -> bool {
+    if *looks == PATIENCE {
+        *looks = 0;
+        return false;
+    }
+    *looks += 1;
+    relax();
+    true
+}
