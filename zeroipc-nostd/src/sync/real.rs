@@ -186,10 +186,7 @@ impl<'a> Span<'a> {
 
     /// Zeroes `len` bytes at `offset`, a multiple of 4, word by word; nothing happens if they do not lie inside.
     pub(crate) fn clear(&self, offset: u64, len: u64) {
-        let Some(part) = usize::try_from(offset).ok().zip(usize::try_from(len).ok()) else {
-            return;
-        };
-        let (offset, len) = part;
+        let (Ok(offset), Ok(len)) = (usize::try_from(offset), usize::try_from(len)) else { return };
         if self.at(offset, len, 4).is_none() {
             return;
         }
