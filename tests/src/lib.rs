@@ -1,6 +1,7 @@
 //! What ZeroIPC's tests across processes and against hostile memory have in common. Not part of the product.
 
 pub mod guarded;
+pub mod history;
 pub mod item;
 pub mod processes;
 pub mod random;

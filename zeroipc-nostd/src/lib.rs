@@ -42,10 +42,12 @@ mod element;
 mod error;
 mod geometry;
 mod name;
+mod party;
 mod prefix;
 mod queue;
 mod region;
 mod ring;
+mod slots;
 mod sync;
 mod table;
 mod view;
@@ -55,10 +57,11 @@ pub use array::Array;
 pub use element::Element;
 pub use error::{
     IndexOutOfBounds, NameError, PopError, PopTimeoutError, PushError, PushTimeoutError,
-    RegionError, RoleTaken, StructureError,
+    RegionError, RoleTaken, StructureError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
 pub use name::Name;
+pub use party::{Liveness, PartyId};
 pub use prefix::Kind;
 pub use queue::Queue;
 pub use region::Region;

@@ -32,6 +32,32 @@ impl Kind {
     pub const RING: Kind = Kind::new(*b"RING");
     /// [`Queue`](crate::Queue).
     pub const QUEUE: Kind = Kind::new(*b"QUEU");
+    /// `Stack`.
+    pub const STACK: Kind = Kind::new(*b"STAK");
+    /// `Map`.
+    pub const MAP: Kind = Kind::new(*b"MAP_");
+    /// `Set`.
+    pub const SET: Kind = Kind::new(*b"SET_");
+    /// `Pool`.
+    pub const POOL: Kind = Kind::new(*b"POOL");
+    /// `Semaphore`.
+    pub const SEMAPHORE: Kind = Kind::new(*b"SEMA");
+    /// `Mutex`.
+    pub const MUTEX: Kind = Kind::new(*b"MUTX");
+    /// `RwLock`.
+    pub const RWLOCK: Kind = Kind::new(*b"RWLK");
+    /// `Monitor`.
+    pub const MONITOR: Kind = Kind::new(*b"MONI");
+    /// `Barrier`.
+    pub const BARRIER: Kind = Kind::new(*b"BARR");
+    /// `Latch`.
+    pub const LATCH: Kind = Kind::new(*b"LTCH");
+    /// `Once`.
+    pub const ONCE: Kind = Kind::new(*b"ONCE");
+    /// `Event`.
+    pub const EVENT: Kind = Kind::new(*b"EVNT");
+    /// `Signal`.
+    pub const SIGNAL: Kind = Kind::new(*b"SIGN");
 
     const fn new(text: [u8; 4]) -> Self {
         Kind(u32::from_le_bytes(text))
@@ -51,6 +77,19 @@ impl Kind {
             Kind::ARRAY => Some("Array"),
             Kind::RING => Some("Ring"),
             Kind::QUEUE => Some("Queue"),
+            Kind::STACK => Some("Stack"),
+            Kind::MAP => Some("Map"),
+            Kind::SET => Some("Set"),
+            Kind::POOL => Some("Pool"),
+            Kind::SEMAPHORE => Some("Semaphore"),
+            Kind::MUTEX => Some("Mutex"),
+            Kind::RWLOCK => Some("RwLock"),
+            Kind::MONITOR => Some("Monitor"),
+            Kind::BARRIER => Some("Barrier"),
+            Kind::LATCH => Some("Latch"),
+            Kind::ONCE => Some("Once"),
+            Kind::EVENT => Some("Event"),
+            Kind::SIGNAL => Some("Signal"),
             _ => None,
         }
     }

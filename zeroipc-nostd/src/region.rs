@@ -4,6 +4,7 @@ use crate::element::Element;
 use crate::error::{RegionError, StructureError};
 use crate::geometry::{Geometry, WordSize};
 use crate::name::Name;
+use crate::party::{Liveness, Membership, PartyId};
 use crate::prefix::{Kind, Prefix};
 use crate::sync::{native_cas, Span, HAS_WIDE};
 use crate::table::record::Capability;
@@ -33,6 +34,7 @@ use core::mem::size_of;
 pub struct Region<'a> {
     view: View<'a>,
     notifier: Option<&'a dyn Wait>,
+    membership: Membership<'a>,
     /// Whether this handle formatted the region: where there is no CAS, only it creates.
     creator: bool,
 }
@@ -50,7 +52,12 @@ impl<'a> Region<'a> {
     /// [`RegionError::NeedsWideAtomics`], [`RegionError::NeedsCas`].
     pub fn create(span: Span<'a>, options: &FormatOptions) -> Result<Self, RegionError> {
         let table = Table::format(span, options)?;
-        Ok(Region { view: View { table }, notifier: None, creator: true })
+        Ok(Region {
+            view: View { table },
+            notifier: None,
+            membership: Membership::default(),
+            creator: true,
+        })
     }
 
     /// Opens a region that somebody created. Constant time.
@@ -58,7 +65,8 @@ impl<'a> Region<'a> {
     /// # Errors
     /// [`RegionError`], by what is wrong: [`RegionError::WrongMagic`] also while nobody has created it yet.
     pub fn open(span: Span<'a>) -> Result<Self, RegionError> {
-        Ok(Region { view: View::open(span)?, notifier: None, creator: false })
+        let view = View::open(span)?;
+        Ok(Region { view, notifier: None, membership: Membership::default(), creator: false })
     }
 
     /// The same region with a way to wake parties that wait.
@@ -68,6 +76,37 @@ impl<'a> Region<'a> {
     #[must_use]
     pub fn with_notifier(mut self, notifier: &'a dyn Wait) -> Self {
         self.notifier = Some(notifier);
+        self
+    }
+
+    /// The same region as the party `me`, with a way to learn who is dead.
+    ///
+    /// Locks that are opened through the result record `me` as their owner, and tell when an owner has died.
+    ///
+    /// ```
+    /// use zeroipc_nostd::{FormatOptions, Liveness, PartyId, Region, Span};
+    ///
+    /// /// A board on which a reset handler notes which core was reset.
+    /// #[derive(Debug)]
+    /// struct Resets(core::sync::atomic::AtomicU32);
+    ///
+    /// impl Liveness for Resets {
+    ///     fn is_dead(&self, party: PartyId) -> bool {
+    ///         self.0.load(core::sync::atomic::Ordering::Acquire) >> party.number() & 1 != 0
+    ///     }
+    /// }
+    ///
+    /// # let mut memory = vec![0_u64; 128];
+    /// # let memory = zerocopy::IntoBytes::as_mut_bytes(memory.as_mut_slice());
+    /// let resets = Resets(0.into());
+    /// let region = Region::create(Span::from_slice(memory)?, &FormatOptions::new())?
+    ///     .with_party(PartyId::new(1).ok_or("not a number")?, &resets);
+    /// # let _ = region;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_party(mut self, me: PartyId, liveness: &'a dyn Liveness) -> Self {
+        self.membership = Membership { me: Some(me), liveness: Some(liveness) };
         self
     }
 
@@ -92,6 +131,10 @@ impl<'a> Region<'a> {
 
     pub(crate) fn notifier(&self) -> Notifier<'a> {
         Notifier::new(self.notifier)
+    }
+
+    pub(crate) fn membership(&self) -> Membership<'a> {
+        self.membership
     }
 
     /// Whether this party and the region both have compare-and-exchange.

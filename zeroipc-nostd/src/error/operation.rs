@@ -1,5 +1,6 @@
 //! Errors of operations on an open structure.
 
+use super::NO_WAITER;
 use core::fmt;
 
 /// What every error that gives a value back has in common; `T` need not be `Debug`.
@@ -127,9 +128,6 @@ impl<T> fmt::Display for PushTimeoutError<T> {
         })
     }
 }
-
-const NO_WAITER: &str =
-    "nothing to wait with: give the region a notifier, or wait by the form that takes a waiter";
 
 /// Why a waiting pop ended without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

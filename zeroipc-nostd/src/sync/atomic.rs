@@ -54,6 +54,24 @@ impl<'a, W: Word> Atomic<'a, W> {
         hook::step();
         W::swap(self.native, value, order)
     }
+
+    #[inline(always)]
+    pub(crate) fn fetch_add(self, value: W, order: Ordering) -> W {
+        hook::step();
+        W::fetch_add(self.native, value, order)
+    }
+
+    #[inline(always)]
+    pub(crate) fn fetch_or(self, value: W, order: Ordering) -> W {
+        hook::step();
+        W::fetch_or(self.native, value, order)
+    }
+
+    #[inline(always)]
+    pub(crate) fn fetch_and(self, value: W, order: Ordering) -> W {
+        hook::step();
+        W::fetch_and(self.native, value, order)
+    }
 }
 
 #[cfg(not(loom))]

@@ -142,6 +142,21 @@ impl<'a> Span<'a> {
         Some(Wrapped { slots, mask: count.checked_sub(1)? })
     }
 
+    pub(crate) fn racy<T: Element>(
+        &self,
+        offset: u64,
+        stride: usize,
+        count: usize,
+    ) -> Option<Racy<'a, T>> {
+        assert!(size_of::<T>() % 4 == 0, "the model moves racy payload in words of 4 bytes");
+        let (offset, per) = (usize::try_from(offset).ok()?, size_of::<T>() / 4);
+        let racy = Racy { span: *self, offset, stride, count, life: PhantomData };
+        (0..count)
+            .flat_map(|index| (0..per).map(move |part| (index, part)))
+            .try_for_each(|(index, part)| racy.word(index, part).map(|_| ()))?;
+        Some(racy)
+    }
+
     pub(crate) fn shared<T: Element>(&self, offset: u64, count: usize) -> Option<Shared<'a, T>> {
         let per = size_of::<T>() / 4;
         let words = self.words(offset, 4, count.checked_mul(per)?)?;
@@ -308,6 +323,48 @@ impl<T: Element> Wrapped<'_, T> {
 
     pub(crate) fn read(&self, index: usize) -> T {
         self.slots.read(index & self.mask).expect("every masked index has a slot")
+    }
+}
+
+/// The model's [`super::real::Racy`]: relaxed atomics, since here races are allowed and must be noticed by the algorithm.
+#[derive(Debug)]
+pub(crate) struct Racy<'a, T> {
+    span: Span<'a>,
+    offset: usize,
+    stride: usize,
+    count: usize,
+    life: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Racy<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Racy<'_, T> {}
+
+impl<'a, T: Element> Racy<'a, T> {
+    fn word(&self, index: usize, part: usize) -> Option<Atomic<'a, u32>> {
+        (index < self.count).then_some(())?;
+        self.span.word((self.offset + index * self.stride + 4 * part) as u64)
+    }
+
+    pub(crate) fn write(&self, index: usize, value: &T) {
+        loom::sync::atomic::fence(Release);
+        for (part, bytes) in value.as_bytes().chunks_exact(4).enumerate() {
+            let Some(word) = self.word(index, part) else { return };
+            let bytes = [0, 1, 2, 3].map(|i| bytes.get(i).copied().unwrap_or(0));
+            word.store(u32::from_le_bytes(bytes), Relaxed);
+        }
+    }
+
+    pub(crate) fn read(&self, index: usize) -> Option<T> {
+        let mut bytes = Vec::new();
+        for part in 0..size_of::<T>() / 4 {
+            bytes.extend(self.word(index, part)?.load(Relaxed).to_le_bytes());
+        }
+        loom::sync::atomic::fence(Acquire);
+        T::read_from_bytes(&bytes).ok()
     }
 }
 

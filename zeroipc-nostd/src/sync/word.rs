@@ -50,6 +50,9 @@ pub(crate) trait Word:
         failure: Ordering,
     ) -> Result<Self, Self>;
     fn swap(at: &Self::Native, value: Self, order: Ordering) -> Self;
+    fn fetch_add(at: &Self::Native, value: Self, order: Ordering) -> Self;
+    fn fetch_or(at: &Self::Native, value: Self, order: Ordering) -> Self;
+    fn fetch_and(at: &Self::Native, value: Self, order: Ordering) -> Self;
 
     /// The model's atomic for this word, from the slab's cell.
     #[cfg(loom)]
@@ -118,6 +121,30 @@ macro_rules! word {
             fn swap(at: &Self::Native, value: Self, order: Ordering) -> Self {
                 portable_atomic::cfg_has_atomic_cas! {
                     return at.swap(value, order);
+                }
+                at.load(Ordering::Acquire)
+            }
+            #[inline(always)]
+            #[allow(unreachable_code, unused_variables)]
+            fn fetch_add(at: &Self::Native, value: Self, order: Ordering) -> Self {
+                portable_atomic::cfg_has_atomic_cas! {
+                    return at.fetch_add(value, order);
+                }
+                at.load(Ordering::Acquire)
+            }
+            #[inline(always)]
+            #[allow(unreachable_code, unused_variables)]
+            fn fetch_or(at: &Self::Native, value: Self, order: Ordering) -> Self {
+                portable_atomic::cfg_has_atomic_cas! {
+                    return at.fetch_or(value, order);
+                }
+                at.load(Ordering::Acquire)
+            }
+            #[inline(always)]
+            #[allow(unreachable_code, unused_variables)]
+            fn fetch_and(at: &Self::Native, value: Self, order: Ordering) -> Self {
+                portable_atomic::cfg_has_atomic_cas! {
+                    return at.fetch_and(value, order);
                 }
                 at.load(Ordering::Acquire)
             }

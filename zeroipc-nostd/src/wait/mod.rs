@@ -11,6 +11,7 @@ pub(crate) use doorbell::Doorbell;
 pub(crate) use event_count::EventCount;
 pub use spin::Spin;
 
+use crate::error::WaitError;
 use crate::sync::{full_fence, relax, Atomic};
 use core::fmt::Debug;
 use core::sync::atomic::Ordering::Acquire;
@@ -90,6 +91,26 @@ impl<'a> Notifier<'a> {
     }
 }
 
+impl<'a> Notifier<'a> {
+    /// Waiting as long as it takes, by the region's own waiter.
+    pub(crate) fn forever(&self) -> Result<Limit<'a>, WaitError> {
+        Ok(Limit { waiter: self.wait.ok_or(WaitError::NoWaiter)?, deadline: None })
+    }
+
+    /// Waiting for at most `timeout`, by the region's own waiter.
+    pub(crate) fn at_most(&self, timeout: Duration) -> Result<Limit<'a>, WaitError> {
+        let waiter = self.wait.ok_or(WaitError::NoWaiter)?;
+        Ok(Limit { waiter, deadline: deadline_after(waiter, timeout) })
+    }
+}
+
+/// How an operation waits, and until when on the waiter's clock; for ever if there is no deadline.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit<'a> {
+    pub(crate) waiter: &'a dyn Wait,
+    pub(crate) deadline: Option<u64>,
+}
+
 /// `timeout` from now on the waiter's clock; `None`, for ever, if that is beyond the clock.
 pub(crate) fn deadline_after(waiter: &dyn Wait, timeout: Duration) -> Option<u64> {
     waiter.now().checked_add(u64::try_from(timeout.as_nanos()).ok()?)
@@ -99,6 +120,15 @@ pub(crate) fn deadline_after(waiter: &dyn Wait, timeout: Duration) -> Option<u64
 pub(crate) trait Announce {
     /// Announces a sleeper; returns the word to sleep on and the value that it has now.
     fn announce(&self, waiter: &dyn Wait) -> (WaitWord<'_>, u32);
+
+    /// [`Announce::wait_until`] as `limit` says.
+    fn wait_within<R>(
+        &self,
+        limit: Limit<'_>,
+        attempt: impl FnMut() -> Option<R>,
+    ) -> Result<R, WaitError> {
+        self.wait_until(limit.waiter, limit.deadline, attempt).ok_or(WaitError::Timeout)
+    }
 
     /// Repeats `attempt` until it gives something or `deadline` has passed; sleeps in between.
     ///

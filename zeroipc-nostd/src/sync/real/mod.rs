@@ -4,16 +4,21 @@
 //! as atomics, and payload is moved by relaxed atomic loads and stores of the widest word that its size divides into.
 //! That is what makes a torn or hostile value a wrong value and never undefined behaviour.
 
+mod payload;
+
+pub(crate) use payload::{Racy, Shared, Slots, Wrapped};
+
 use super::atomic::Atomic;
 use super::hook;
 use super::word::Word;
 use crate::element::Element;
 use crate::error::RegionError;
 use core::marker::PhantomData;
-use core::mem::{size_of, MaybeUninit};
+use core::mem::size_of;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::{self, Relaxed};
-use portable_atomic::{AtomicU16, AtomicU32, AtomicU8};
+use core::sync::atomic::Ordering::Relaxed;
+use payload::copy_width;
+use portable_atomic::AtomicU8;
 
 /// Where a region lies: a pointer and a length that live for `'a`.
 ///
@@ -135,19 +140,29 @@ impl<'a> Span<'a> {
         count: usize,
     ) -> Option<Slots<'a, T>> {
         let first = self.strided(offset, stride, count, size_of::<T>(), copy_width::<T>())?;
-        Some(Slots { first, stride, count, life: PhantomData })
+        Some(Slots::new(first, stride, count))
     }
 
     /// `count` (at least 1) payload slots of a `T` side by side, by an index that wraps around.
     pub(crate) fn wrapped<T: Element>(&self, offset: u64, count: usize) -> Option<Wrapped<'a, T>> {
         let first =
             self.strided(offset, size_of::<T>(), count, size_of::<T>(), copy_width::<T>())?;
-        Some(Wrapped { first, mask: count - 1, life: PhantomData })
+        Some(Wrapped::new(first, count - 1))
+    }
+
+    /// As [`Span::slots`], for readers that look without owning and check afterwards.
+    pub(crate) fn racy<T: Element>(
+        &self,
+        offset: u64,
+        stride: usize,
+        count: usize,
+    ) -> Option<Racy<'a, T>> {
+        self.slots(offset, stride, count).map(Racy::new)
     }
 
     /// Elements that anybody may read and write at any time.
     pub(crate) fn shared<T: Element>(&self, offset: u64, count: usize) -> Option<Shared<'a, T>> {
-        self.slots(offset, size_of::<T>(), count).map(|slots| Shared { slots })
+        self.slots(offset, size_of::<T>(), count).map(Shared::new)
     }
 
     fn strided(
@@ -246,210 +261,4 @@ impl<'a, W: Word> Words<'a, W> {
         let native = unsafe { pointer.cast::<W::Native>().as_ref() };
         Some(Atomic { native })
     }
-}
-
-/// Payload slots: written and read by whoever the algorithm made the owner.
-#[derive(Debug)]
-pub(crate) struct Slots<'a, T> {
-    first: NonNull<u8>,
-    stride: usize,
-    count: usize,
-    life: PhantomData<&'a T>,
-}
-
-impl<T> Clone for Slots<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for Slots<'_, T> {}
-
-// SAFETY: as for `Span`: access is atomic only, and `T: Element` is `Send` plain data.
-unsafe impl<T: Send> Send for Slots<'_, T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Slots<'_, T> {}
-
-impl<T: Element> Slots<'_, T> {
-    #[inline(always)]
-    fn pointer(&self, index: usize) -> Option<NonNull<u8>> {
-        if index >= self.count {
-            return None;
-        }
-        // SAFETY: `index < count`, and `strided` proved that all `count` slots lie inside the span.
-        Some(unsafe { self.first.add(index * self.stride) })
-    }
-
-    /// Writes slot `index`, which the caller owns; nothing happens if there is no such slot.
-    #[inline(always)]
-    pub(crate) fn write(&self, index: usize, value: &T) {
-        let Some(to) = self.pointer(index) else { return };
-        // SAFETY: `pointer` gives a slot of `size_of::<T>()` bytes inside the span, aligned to `copy_width::<T>()`.
-        unsafe { copy_in(to, value) };
-    }
-
-    /// Reads slot `index`, which the caller owns.
-    #[inline(always)]
-    pub(crate) fn read(&self, index: usize) -> Option<T> {
-        let from = self.pointer(index)?;
-        // SAFETY: as in `write`.
-        Some(unsafe { copy_out(from) })
-    }
-}
-
-/// Payload slots side by side, found by the low bits of a counter: any index is good.
-#[derive(Debug)]
-pub(crate) struct Wrapped<'a, T> {
-    first: NonNull<u8>,
-    /// One less than the number of slots, which the algorithm made a power of two.
-    mask: usize,
-    life: PhantomData<&'a T>,
-}
-
-impl<T> Clone for Wrapped<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for Wrapped<'_, T> {}
-
-// SAFETY: as for `Slots`.
-unsafe impl<T: Send> Send for Wrapped<'_, T> {}
-// SAFETY: as for `Slots`.
-unsafe impl<T: Send> Sync for Wrapped<'_, T> {}
-
-impl<T: Element> Wrapped<'_, T> {
-    #[inline(always)]
-    fn pointer(&self, index: usize) -> NonNull<u8> {
-        let offset = (index & self.mask) * size_of::<T>();
-        // SAFETY: whatever the mask, `index & mask <= mask`, and `strided` proved that `mask + 1` slots of this size lie
-        // inside the span.
-        unsafe { self.first.add(offset) }
-    }
-
-    /// Writes slot `index`, which the caller owns.
-    #[inline(always)]
-    pub(crate) fn write(&self, index: usize, value: &T) {
-        // SAFETY: `pointer` gives a slot of `size_of::<T>()` bytes inside the span, aligned to `copy_width::<T>()`.
-        unsafe { copy_in(self.pointer(index), value) };
-    }
-
-    /// Reads slot `index`, which the caller owns.
-    #[inline(always)]
-    pub(crate) fn read(&self, index: usize) -> T {
-        // SAFETY: as in `write`.
-        unsafe { copy_out(self.pointer(index)) }
-    }
-}
-
-/// Elements without an owner: each load and store stands for itself.
-#[derive(Debug)]
-pub(crate) struct Shared<'a, T> {
-    slots: Slots<'a, T>,
-}
-
-impl<T> Clone for Shared<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for Shared<'_, T> {}
-
-impl<T: Element> Shared<'_, T> {
-    /// One element: a single atomic load with acquire if the size is 1, 2, 4 or 8 (and the target has that width).
-    #[inline(always)]
-    pub(crate) fn load(&self, index: usize) -> Option<T> {
-        let from = self.slots.pointer(index)?;
-        // SAFETY: as in `Slots::write`.
-        let value = unsafe { copy_out(from) };
-        // Turns the relaxed loads above into acquiring ones: what was stored before a value we saw is visible after.
-        core::sync::atomic::fence(Ordering::Acquire);
-        Some(value)
-    }
-
-    /// Stores one element, with release; false if there is no such index.
-    #[inline(always)]
-    pub(crate) fn store(&self, index: usize, value: &T) -> bool {
-        let Some(to) = self.slots.pointer(index) else { return false };
-        core::sync::atomic::fence(Ordering::Release);
-        // SAFETY: as in `Slots::write`.
-        unsafe { copy_in(to, value) };
-        true
-    }
-}
-
-/// The widest word, at most 8 bytes, that the size of `T` divides into: how payload is copied, and how it is aligned.
-const fn copy_width<T>() -> usize {
-    let size = size_of::<T>();
-    let mut width = if cfg!(target_has_atomic = "64") { 8 } else { 4 };
-    while size % width != 0 {
-        width /= 2;
-    }
-    width
-}
-
-/// Copies `value` into a region.
-///
-/// # Safety
-/// `to` must be valid for atomic writes of `size_of::<T>()` bytes and aligned to `copy_width::<T>()`.
-#[inline(always)]
-unsafe fn copy_in<T: Element>(to: NonNull<u8>, value: &T) {
-    let from = core::ptr::from_ref(value).cast::<u8>();
-    macro_rules! by {
-        ($int:ty, $atomic:ty) => {
-            for at in (0..size_of::<T>()).step_by(size_of::<$int>()) {
-                // SAFETY: `at + width <= size_of::<T>()`, inside `value`.
-                let source = unsafe { from.add(at) };
-                // SAFETY: inside `value`, which has no padding (`T: IntoBytes`), so every byte is initialised.
-                let word = unsafe { source.cast::<$int>().read_unaligned() };
-                // SAFETY: inside the slot (contract).
-                let target = unsafe { to.add(at) };
-                // SAFETY: aligned and valid for atomic writes (contract); shared access is atomic on all sides.
-                let target = unsafe { target.cast::<$atomic>().as_ref() };
-                hook::step();
-                target.store(word, Relaxed);
-            }
-        };
-    }
-    match copy_width::<T>() {
-        #[cfg(target_has_atomic = "64")]
-        8 => by!(u64, portable_atomic::AtomicU64),
-        4 => by!(u32, AtomicU32),
-        2 => by!(u16, AtomicU16),
-        _ => by!(u8, AtomicU8),
-    }
-}
-
-/// Copies a value out of a region; it may be torn if somebody writes at the same time.
-///
-/// # Safety
-/// `from` must be valid for atomic reads of `size_of::<T>()` bytes and aligned to `copy_width::<T>()`.
-#[inline(always)]
-unsafe fn copy_out<T: Element>(from: NonNull<u8>) -> T {
-    let mut value = MaybeUninit::<T>::uninit();
-    let to = value.as_mut_ptr().cast::<u8>();
-    macro_rules! by {
-        ($int:ty, $atomic:ty) => {
-            for at in (0..size_of::<T>()).step_by(size_of::<$int>()) {
-                // SAFETY: inside the slot (contract).
-                let source = unsafe { from.add(at) };
-                // SAFETY: aligned and valid for atomic reads (contract).
-                let source = unsafe { source.cast::<$atomic>().as_ref() };
-                hook::step();
-                let word = source.load(Relaxed);
-                // SAFETY: `at + width <= size_of::<T>()`, inside `value`.
-                let target = unsafe { to.add(at) };
-                // SAFETY: inside `value`, which is ours alone.
-                unsafe { target.cast::<$int>().write_unaligned(word) };
-            }
-        };
-    }
-    match copy_width::<T>() {
-        #[cfg(target_has_atomic = "64")]
-        8 => by!(u64, portable_atomic::AtomicU64),
-        4 => by!(u32, AtomicU32),
-        2 => by!(u16, AtomicU16),
-        _ => by!(u8, AtomicU8),
-    }
-    // SAFETY: the loop wrote all `size_of::<T>()` bytes, and any bytes make a valid `T` (`T: FromBytes`).
-    unsafe { value.assume_init() }
 }

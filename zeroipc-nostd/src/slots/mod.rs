@@ -1,0 +1,5 @@
+//! What structures that keep their data in slots have in common: who owns which slot.
+
+mod bitmap;
+
+pub(crate) use bitmap::{bitmap_bytes, Bitmap};
