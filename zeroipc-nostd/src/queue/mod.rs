@@ -122,8 +122,8 @@ impl<'a, T: Element> Queue<'a, T> {
         region.create_structure(name, prefix, layout.size, |span| {
             span.clear(ITEMS, layout.cells - ITEMS);
             match geometry.word() {
-                WordSize::Four => Core::<T, u32>::at(span, &layout)?.initialise(),
-                WordSize::Eight => Core::<T, Wide>::at(span, &layout)?.initialise(),
+                WordSize::Four => Core::<T, u32>::at(span, &layout)?.initialise(span, &layout),
+                WordSize::Eight => Core::<T, Wide>::at(span, &layout)?.initialise(span, &layout),
             }?;
             Some(layout.size)
         })?;
@@ -321,6 +321,7 @@ struct Layout {
     slot_in_cell: u64,
     stride: u64,
     spares: u64,
+    line: u64,
     capacity: u64,
     spare_count: u32,
     size: u64,
@@ -359,6 +360,7 @@ impl Layout {
             slot_in_cell,
             stride,
             spares,
+            line,
             capacity,
             spare_count,
             size,
@@ -366,9 +368,9 @@ impl Layout {
     }
 }
 
-/// How many slots an entry can name.
+/// How many slots an entry can name: half of its bits are left for the sequence number.
 fn slot_limit(geometry: Geometry) -> u64 {
-    1 << (3 * geometry.word_bytes())
+    1 << (4 * geometry.word_bytes())
 }
 
 /// Half of the slots that an entry can name, and half of what a pointer can reach.

@@ -125,6 +125,16 @@ impl<'a> Span<'a> {
         Some(words)
     }
 
+    pub(crate) fn wrapped_words<W: Word>(
+        &self,
+        offset: u64,
+        stride: usize,
+        count: usize,
+    ) -> Option<WrappedWords<'a, W>> {
+        let words = self.words(offset, stride, count)?;
+        Some(WrappedWords { words, mask: count.checked_sub(1)? })
+    }
+
     pub(crate) fn slots<T: Element>(
         &self,
         offset: u64,
@@ -256,6 +266,26 @@ impl<'a, W: Word> Words<'a, W> {
     pub(crate) fn get(&self, index: usize) -> Option<Atomic<'a, W>> {
         (index < self.count).then_some(())?;
         self.span.word((self.offset + index * self.stride) as u64)
+    }
+}
+
+/// The model's [`super::real::WrappedWords`].
+#[derive(Debug)]
+pub(crate) struct WrappedWords<'a, W> {
+    words: Words<'a, W>,
+    mask: usize,
+}
+
+impl<W> Clone for WrappedWords<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<W> Copy for WrappedWords<'_, W> {}
+
+impl<'a, W: Word> WrappedWords<'a, W> {
+    pub(crate) fn get(&self, index: usize) -> Atomic<'a, W> {
+        self.words.get(index & self.mask).expect("every masked index has a word")
     }
 }
 
