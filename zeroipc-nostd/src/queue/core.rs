@@ -253,7 +253,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     #[inline(always)]
     fn fill(&self, claim: &Claim<'_, W>, value: &T) -> bool {
         if self.ahead.is_due(claim.ticket) {
-            self.entry(claim.ticket.plus(self.ahead.tickets)).prefetch_for_write();
+            self.entries.prefetch_for_write(claim.ticket.plus(self.ahead.tickets).index());
         }
         self.slots.write(claim.slot, value);
         let ready = self.form.forward(claim.claimed);
@@ -291,7 +291,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         }
         let value = self.slots.read(slot as usize)?;
         if self.ahead.is_due(ticket) && self.is_streaming(ticket) {
-            self.entry(ticket.plus(self.ahead.tickets)).prefetch_for_write();
+            self.entries.prefetch_for_write(ticket.plus(self.ahead.tickets).index());
         }
         // Release: our copy comes before the next push's write.
         word.compare_exchange(entry, self.form.popped(entry), AcqRel, Relaxed).ok()?;

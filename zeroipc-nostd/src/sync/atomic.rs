@@ -74,22 +74,6 @@ impl<'a, W: Word> Atomic<'a, W> {
     }
 }
 
-impl<W: Word> Atomic<'_, W> {
-    /// Asks for the word's cache line, to be written soon. Says nothing and changes nothing; no shared access by itself.
-    #[inline(always)]
-    pub(crate) fn prefetch_for_write(self) {
-        #[cfg(all(target_arch = "x86_64", not(any(loom, zeroipc_fault, miri))))]
-        {
-            let address: *const W::Native = self.native;
-            // SAFETY: a hint that never faults and touches no register; processors without it take it for a no-op (AMD64
-            // Architecture Programmer's Manual vol. 3, PREFETCHW; Intel SDM vol. 2, PREFETCHW).
-            unsafe {
-                core::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
-            }
-        }
-    }
-}
-
 #[cfg(not(loom))]
 impl<'a> Atomic<'a, u32> {
     /// The word as the system's waiting call needs it.

@@ -284,6 +284,8 @@ impl<W> Clone for WrappedWords<'_, W> {
 impl<W> Copy for WrappedWords<'_, W> {}
 
 impl<'a, W: Word> WrappedWords<'a, W> {
+    pub(crate) fn prefetch_for_write(&self, _index: usize) {}
+
     pub(crate) fn get(&self, index: usize) -> Atomic<'a, W> {
         self.words.get(index & self.mask).expect("every masked index has a word")
     }
@@ -347,6 +349,10 @@ impl<T> Clone for Wrapped<'_, T> {
 impl<T> Copy for Wrapped<'_, T> {}
 
 impl<T: Element> Wrapped<'_, T> {
+    pub(crate) fn prefetch_for_read(&self, _index: usize) {}
+
+    pub(crate) fn prefetch_for_write(&self, _index: usize) {}
+
     pub(crate) fn write(&self, index: usize, value: &T) {
         self.slots.write(index & self.mask, value);
     }

@@ -7,7 +7,7 @@ mod doorbell;
 mod event_count;
 mod spin;
 
-pub(crate) use doorbell::Doorbell;
+pub(crate) use doorbell::{Doorbell, Ringer};
 pub(crate) use event_count::EventCount;
 pub use spin::Spin;
 

@@ -298,12 +298,48 @@ unsafe impl<W> Sync for WrappedWords<'_, W> {}
 
 impl<'a, W: Word> WrappedWords<'a, W> {
     #[inline(always)]
-    pub(crate) fn get(&self, index: usize) -> Atomic<'a, W> {
+    fn pointer(&self, index: usize) -> NonNull<u8> {
         // SAFETY: whatever the mask, `index & mask <= mask`, and `strided` proved that `mask + 1` words at this stride lie
         // inside the span.
-        let pointer = unsafe { self.first.add((index & self.mask) * self.stride) };
+        unsafe { self.first.add((index & self.mask) * self.stride) }
+    }
+
+    /// Asks for the word's cache line, to be written soon.
+    #[inline(always)]
+    pub(crate) fn prefetch_for_write(&self, index: usize) {
+        prefetch_for_write(self.pointer(index));
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, index: usize) -> Atomic<'a, W> {
+        let pointer = self.pointer(index);
         // SAFETY: inside the span, aligned (`strided`: first and stride are multiples of the width), valid for `'a`.
         let native = unsafe { pointer.cast::<W::Native>().as_ref() };
         Atomic { native }
+    }
+}
+
+/// Asks for the cache line at `address`, to be written soon. A hint: it says nothing and changes nothing.
+#[inline(always)]
+pub(super) fn prefetch_for_write(address: NonNull<u8>) {
+    let _ = address;
+    #[cfg(all(target_arch = "x86_64", not(any(zeroipc_fault, miri))))]
+    // SAFETY: a hint that never faults, whatever the address, and touches no register; processors without it take it for a
+    // no-op (AMD64 Architecture Programmer's Manual vol. 3 and Intel SDM vol. 2, PREFETCHW).
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) address.as_ptr(), options(nostack, preserves_flags, readonly));
+    }
+}
+
+/// Asks for the cache line at `address`, to be read soon. A hint: it says nothing and changes nothing.
+#[inline(always)]
+pub(super) fn prefetch_for_read(address: NonNull<u8>) {
+    let _ = address;
+    #[cfg(all(target_arch = "x86_64", not(any(zeroipc_fault, miri))))]
+    // SAFETY: a hint that never faults, whatever the address; SSE is part of x86-64.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
+            address.as_ptr().cast(),
+        );
     }
 }

@@ -114,6 +114,18 @@ impl<T: Element> Wrapped<'_, T> {
         unsafe { copy_in(self.pointer(index), value) };
     }
 
+    /// Asks for the slot's cache line, to be read soon.
+    #[inline(always)]
+    pub(crate) fn prefetch_for_read(&self, index: usize) {
+        super::prefetch_for_read(self.pointer(index));
+    }
+
+    /// Asks for the slot's cache line, to be written soon.
+    #[inline(always)]
+    pub(crate) fn prefetch_for_write(&self, index: usize) {
+        super::prefetch_for_write(self.pointer(index));
+    }
+
     /// Reads slot `index`, which the caller owns.
     #[inline(always)]
     pub(crate) fn read(&self, index: usize) -> T {
