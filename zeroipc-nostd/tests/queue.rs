@@ -102,13 +102,14 @@ fn region_in(memory: &mut Memory, word: WordSize) -> Region<'_> {
     memory.region(FormatOptions::new().max_entries(8).geometry(geometry))
 }
 
-/// 4-byte words have 20 bits of sequence number: they wrap every 2^19 tickets, and counters after 2^32.
+/// Round and round, until the laps that an entry counts begin again.
 #[test]
 fn sequence_numbers_wrap() {
     const COUNT: u32 = 3_000_000;
-    let mut memory = Memory::zeroed(1024);
+    let mut memory = Memory::zeroed(16384);
     let region = region_in(&mut memory, WordSize::Four);
-    let queue = Queue::<u32>::create_with_spares(region, "queue", 4, 1).unwrap();
+    // So many slots leave 20 bits of sequence number to four entries: 2^18 laps, 2^20 tickets.
+    let queue = Queue::<u32>::create_with_spares(region, "queue", 4, 1020).unwrap();
     // Three are in it all the time, so full and empty are near.
     (0..3).for_each(|n| queue.try_push(n).unwrap());
     for n in 3..COUNT {
@@ -130,10 +131,10 @@ fn distinct_errors() {
         Queue::<u32>::create_with_spares(region, "queue", capacity, spares).map(drop).unwrap_err()
     };
 
-    assert!(matches!(queue(0, 1), StructureError::BadCapacity { capacity: 0, min: 1, max: 2048 }));
-    assert!(matches!(queue(2049, 1), StructureError::BadCapacity { max: 2048, .. }));
+    assert!(matches!(queue(0, 1), StructureError::BadCapacity { capacity: 0, min: 1, max: 32768 }));
+    assert!(matches!(queue(32769, 1), StructureError::BadCapacity { max: 32768, .. }));
     assert!(matches!(queue(usize::MAX, 1), StructureError::BadCapacity { .. }));
-    assert!(matches!(queue(2048, 1), StructureError::NoSpace { .. }));
+    assert!(matches!(queue(32768, 1), StructureError::NoSpace { .. }));
     assert!(matches!(queue(4, 0), StructureError::BadCapacity { .. }));
     assert!(matches!(queue(4, 1025), StructureError::BadCapacity { .. }));
     assert!(matches!(queue(4, 1024), StructureError::NoSpace { .. }));

@@ -55,7 +55,7 @@ impl<T> fmt::Display for PushError<T> {
 /// Why no value was popped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PopError {
-    /// Nothing there. Exact: at one moment during the call nothing was in it, nor being pushed.
+    /// Nothing there. Exact: at one moment during the call nothing was in it whose push was done.
     Empty,
     /// A peer stopped inside an operation is in the way, and all spare slots are with stopped peers. Trying again is
     /// harmless and succeeds as soon as one of them goes on.
