@@ -14,7 +14,7 @@ use stepper::Party;
 use zeroipc_nostd::testing::abandon_at;
 use zeroipc_nostd::{FormatOptions, Geometry, Queue, WordSize};
 
-const ACTS: [Act; 2] = [Act::Push(PARTY), Act::Pop];
+const ACTS: [Act; 5] = [Act::Push(PARTY), Act::Pop, Act::Grant(PARTY), Act::Take, Act::Peek];
 
 /// A queue in a region of its own.
 fn with_queue(word: WordSize, capacity: usize, spares: u32, test: impl FnOnce(Queue<'_, Item>)) {
@@ -146,12 +146,18 @@ fn two_stopped(queue: Queue<'_, Item>, acts: [Act; 2], held: usize, turned: bool
 #[test]
 fn two_stopped_parties_hold_up_nobody_with_two_spares() {
     for word in [WordSize::Four, WordSize::Eight] {
-        for acts in [[ACTS[0], ACTS[0]], [ACTS[0], ACTS[1]], [ACTS[1], ACTS[0]], [ACTS[1], ACTS[1]]]
+        for acts in [[0, 0], [0, 1], [1, 0], [1, 1], [0, 3], [2, 1], [2, 3], [3, 2]]
+            .map(|pair| pair.map(|act: usize| ACTS[act]))
         {
             for held in 0..=2 {
                 for turned in [false, true] {
-                    with_queue(word, 2, 2, |queue| two_stopped(queue, acts, held, turned));
-                    with_queue(word, 4, 2, |queue| two_stopped(queue, acts, 2 * held, turned));
+                    // A grant has a spare of its own.
+                    let granted = |act: &Act| matches!(act, Act::Grant(_) | Act::Take);
+                    let spares = 2 + acts.iter().filter(|act| granted(act)).count() as u32;
+                    with_queue(word, 2, spares, |queue| two_stopped(queue, acts, held, turned));
+                    with_queue(word, 4, spares, |queue| {
+                        two_stopped(queue, acts, 2 * held, turned);
+                    });
                 }
             }
         }

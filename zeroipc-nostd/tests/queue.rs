@@ -19,6 +19,11 @@ use zeroipc_nostd::{
 enum Step {
     Push(usize),
     Pop(usize),
+    PushSlice(usize),
+    PopSlice(usize),
+    /// By a grant; half of them are given up.
+    Grant(bool),
+    TakeGrant,
     /// Goes on with the handle of another party.
     Reopen,
 }
@@ -27,6 +32,10 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (1_usize..40).prop_map(Step::Push),
         8 => (1_usize..40).prop_map(Step::Pop),
+        2 => (0_usize..40).prop_map(Step::PushSlice),
+        2 => (0_usize..40).prop_map(Step::PopSlice),
+        2 => any::<bool>().prop_map(Step::Grant),
+        2 => Just(Step::TakeGrant),
         1 => Just(Step::Reopen),
     ]
 }
@@ -67,11 +76,61 @@ fn agrees<T: Sample>(
                     assert_eq!(queue.try_pop(), model.pop_front().ok_or(PopError::Empty));
                 }
             }
+            Step::PushSlice(count) => {
+                let values: Vec<T> = (1..=count as u64).map(|n| T::nth(next + n)).collect();
+                next += count as u64;
+                let room = count.min(capacity - model.len());
+                match queue.try_push_slice(&values) {
+                    Ok(pushed) => assert_eq!(pushed, room),
+                    Err(PushError::Full(back)) => assert!(room == 0 && back == values),
+                    Err(error) => panic!("{error}"),
+                }
+                model.extend(&values[..room]);
+            }
+            Step::PopSlice(count) => {
+                let mut values = vec![T::nth(0); count];
+                let there = count.min(model.len());
+                match queue.try_pop_slice(&mut values) {
+                    Ok(popped) => assert_eq!(popped, there),
+                    Err(error) => assert!(there == 0 && error == PopError::Empty),
+                }
+                assert!(values[..there].iter().copied().eq(model.drain(..there)));
+            }
+            Step::Grant(commit) => {
+                next += 1;
+                let mut grant = queue.try_grant().unwrap();
+                grant.write(T::nth(next));
+                // SAFETY: nobody else is there.
+                if let Some(value) = unsafe { grant.as_mut() } {
+                    assert_eq!(*value, T::nth(next));
+                    *value = T::nth(next);
+                }
+                if commit {
+                    match grant.commit() {
+                        Ok(()) => model.push_back(T::nth(next)),
+                        Err(refused) => {
+                            assert_eq!(refused.reason(), PushError::Full(()));
+                            assert_eq!(model.len(), capacity);
+                            drop(refused.into_grant());
+                        }
+                    }
+                }
+            }
+            Step::TakeGrant => match queue.try_pop_grant() {
+                Ok(grant) => {
+                    let expected = model.pop_front();
+                    // SAFETY: nobody else is there.
+                    assert!(unsafe { grant.as_ref() }.is_none_or(|value| Some(*value) == expected));
+                    assert_eq!(Some(grant.read()), expected);
+                }
+                Err(error) => assert!(error == PopError::Empty && model.is_empty()),
+            },
             Step::Reopen => {
                 queue = Queue::open(Region::open(span).unwrap(), "queue").unwrap();
                 assert_eq!(queue.capacity(), capacity);
             }
         }
+        assert_eq!(queue.peek().ok(), model.front().copied());
         let len = model.len();
         assert_eq!((queue.len(), queue.is_empty()), (len, len == 0));
         assert_eq!(queue.is_full(), len == capacity);

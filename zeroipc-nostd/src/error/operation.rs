@@ -40,6 +40,26 @@ pub enum PushError<T> {
 }
 error_with_value!(PushError: Full, Blocked, Corrupt);
 
+impl<T> PushError<T> {
+    /// The same reason, without the value.
+    pub(crate) fn without_value(self) -> PushError<()> {
+        match self {
+            Self::Full(_) => PushError::Full(()),
+            Self::Blocked(_) => PushError::Blocked(()),
+            Self::Corrupt(_) => PushError::Corrupt(()),
+        }
+    }
+
+    /// The same reason, with another value to give back.
+    pub(crate) fn with<U>(self, value: U) -> PushError<U> {
+        match self {
+            Self::Full(_) => PushError::Full(value),
+            Self::Blocked(_) => PushError::Blocked(value),
+            Self::Corrupt(_) => PushError::Corrupt(value),
+        }
+    }
+}
+
 impl<T> fmt::Display for PushError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

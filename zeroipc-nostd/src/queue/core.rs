@@ -212,7 +212,10 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         // that has returned could be overtaken by it in somebody's view.
         let ticket = self.tail.load(Acquire);
         match self.claim(ticket) {
-            Some(claim) if self.fill(&claim, &value) => Ok(()),
+            Some(claim) if self.fill(&claim, &value) => {
+                self.move_tail(ticket.plus(W::ONE));
+                Ok(())
+            }
             claim => self.push_slowly(value, claim),
         }
     }
@@ -226,7 +229,9 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         }
         for _ in 0..TURNS {
             let claim = self.find_and_claim().map_err(|refusal| refusal.with(value))?;
-            if self.fill(&claim, &value) {
+            let filled = self.fill(&claim, &value);
+            self.move_tail(claim.ticket.plus(W::ONE));
+            if filled {
                 return Ok(());
             }
             self.spares.give(claim.slot);
@@ -250,21 +255,33 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
 
     /// Steps 1 to 3 of push.
     fn find_and_claim(&self) -> Result<Claim<'a, W>, Refusal> {
-        let mut ticket = self.tail.load(Acquire);
         for _ in 0..TURNS {
+            let (ticket, ..) = self.find_free()?;
             if let Some(claim) = self.claim(ticket) {
                 return Ok(claim);
             }
-            let entry = self.entry(ticket).load(Acquire);
+        }
+        Err(Refusal::Blocked)
+    }
+
+    /// Steps 1 and 2 of push: the first ticket that was not claimed, and its free entry as it was then.
+    fn find_free(&self) -> Result<(W, Atomic<'a, W>, W), Refusal> {
+        let mut ticket = self.tail.load(Acquire);
+        for _ in 0..TURNS {
+            let word = self.entry(ticket);
+            let entry = word.load(Acquire);
             let free = self.form.free(ticket);
-            if self.form.is_beyond(entry, free) {
-                ticket = self.first_after(ticket, Form::free);
-                self.tail.store(ticket, Release);
-            } else if !self.form.is_in(entry, free) {
-                return Err(Refusal::Full);
-            } else if self.form.slot_in(entry, free) >= self.spares.slots as u64 {
-                return Err(Refusal::Corrupt);
+            if self.form.is_in(entry, free) {
+                if self.form.slot_in(entry, free) >= self.spares.slots as u64 {
+                    return Err(Refusal::Corrupt);
+                }
+                return Ok((ticket, word, entry));
             }
+            if !self.form.is_beyond(entry, free) {
+                return Err(Refusal::Full);
+            }
+            ticket = self.first_after(ticket, Form::free);
+            self.move_tail(ticket);
         }
         Err(Refusal::Blocked)
     }
@@ -279,10 +296,59 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         let ready = self.form.forward(claim.claimed);
         // Release: the value is visible to whoever acquires the entry. The failure must acquire: whoever displaced us had
         // seen newer entries, and if we went on with older ones we could say `Full` of a queue that is not.
-        let done = claim.word.compare_exchange(claim.claimed, ready, AcqRel, Acquire).is_ok();
-        // Release: pairs with the load in `push`.
-        self.tail.store(claim.ticket.plus(W::ONE), Release);
-        done
+        claim.word.compare_exchange(claim.claimed, ready, AcqRel, Acquire).is_ok()
+    }
+
+    /// Release: pairs with the load in `push`.
+    #[inline(always)]
+    fn move_tail(&self, ticket: W) {
+        self.tail.store(ticket, Release);
+    }
+
+    /// Release: pairs with the load in `pop`.
+    #[inline(always)]
+    fn move_head(&self, ticket: W) {
+        self.head.store(ticket, Release);
+    }
+
+    /// Pushes `values` from the first on, until one is refused: how many were pushed, and why no more.
+    pub(super) fn push_many(&self, values: &[T]) -> (usize, Option<PushError<()>>) {
+        let mut ticket = self.tail.load(Acquire);
+        for (count, value) in values.iter().enumerate() {
+            match self.claim(ticket) {
+                Some(claim) if self.fill(&claim, value) => ticket = ticket.plus(W::ONE),
+                claim => {
+                    self.move_tail(ticket);
+                    if let Err(error) = self.push_slowly(*value, claim) {
+                        return (count, Some(error.without_value()));
+                    }
+                    ticket = self.tail.load(Acquire);
+                }
+            }
+        }
+        self.move_tail(ticket);
+        (values.len(), None)
+    }
+
+    /// Pops into `values` from the first on, until there is nothing: how many were popped, and why no more.
+    pub(super) fn pop_many(&self, values: &mut [T]) -> (usize, Option<PopError>) {
+        let mut ticket = self.head.load(Acquire);
+        for (count, to) in values.iter_mut().enumerate() {
+            let word = self.entry(ticket);
+            if let Some(value) = self.take(ticket, word, word.load(Acquire)) {
+                *to = value;
+                ticket = ticket.plus(W::ONE);
+                continue;
+            }
+            self.move_head(ticket);
+            match self.pop_slowly() {
+                Ok(value) => *to = value,
+                Err(error) => return (count, Some(error)),
+            }
+            ticket = self.head.load(Acquire);
+        }
+        self.move_head(ticket);
+        (values.len(), None)
     }
 
     #[inline(always)]
@@ -293,12 +359,15 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         // Acquire: pairs with the publication of the value.
         let entry = word.load(Acquire);
         match self.take(ticket, word, entry) {
-            Some(value) => Ok(value),
+            Some(value) => {
+                self.move_head(ticket.plus(W::ONE));
+                Ok(value)
+            }
             None if self.form.is_in(entry, self.form.free(ticket)) => {
                 rest_after_a_look();
                 Err(PopError::Empty)
             }
-            None => self.pop_slowly(ticket),
+            None => self.pop_slowly(),
         }
     }
 
@@ -315,8 +384,6 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         }
         // Release: our copy comes before the next push's write.
         word.compare_exchange(entry, self.form.popped(entry), AcqRel, Relaxed).ok()?;
-        // Release: pairs with the load in `pop`.
-        self.head.store(ticket.plus(W::ONE), Release);
         Some(value)
     }
 
@@ -331,26 +398,101 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     /// What pop does when it neither succeeded nor found the queue empty at once.
     #[cold]
     #[inline(never)]
-    fn pop_slowly(&self, mut ticket: W) -> Result<T, PopError> {
+    fn pop_slowly(&self) -> Result<T, PopError> {
+        self.front(|ticket, word, entry| {
+            let value = self.take(ticket, word, entry)?;
+            self.move_head(ticket.plus(W::ONE));
+            Some(value)
+        })
+    }
+
+    /// A copy of the oldest element, which stays.
+    pub(super) fn peek(&self) -> Result<T, PopError> {
+        self.front(|ticket, word, entry| {
+            let slot = self.form.slot_in(entry, self.form.ready(ticket));
+            let value = self.slots.read(usize::try_from(slot).ok()?)?;
+            // Unchanged: nobody popped it while we copied (`Racy`).
+            (word.load(Relaxed) == entry).then_some(value)
+        })
+    }
+
+    /// Pops the oldest element together with its slot, for which the entry gets a spare.
+    pub(super) fn pop_slot(&self) -> Result<usize, PopError> {
+        let spare = self.spares.take().ok_or(PopError::Blocked)?;
+        let taken = self.front(|ticket, word, entry| {
+            let slot = self.form.slot_in(entry, self.form.ready(ticket));
+            if slot >= self.spares.slots as u64 {
+                return None;
+            }
+            // Acquire: the slot is ours, with what its push wrote.
+            let free = self.form.skipped(ticket, spare);
+            word.compare_exchange(entry, free, AcqRel, Relaxed).ok()?;
+            self.move_head(ticket.plus(W::ONE));
+            Some(slot as usize)
+        });
+        if taken.is_err() {
+            self.spares.give(spare);
+        }
+        taken
+    }
+
+    /// Publishes `slot`, which the caller owns and has filled, by one CAS; the entry's own slot goes to the spares.
+    pub(super) fn push_slot(&self, slot: usize) -> Result<(), PushError<()>> {
+        for _ in 0..TURNS {
+            let (ticket, word, entry) = self.find_free().map_err(|refusal| refusal.with(()))?;
+            let ready = self.form.ready(ticket).naming(slot);
+            let theirs = self.form.slot_in(entry, self.form.free(ticket)) as usize;
+            // Release: the value is visible to whoever acquires the entry. Acquire: their slot was given up before.
+            if word.compare_exchange(entry, ready, AcqRel, Acquire).is_ok() {
+                self.move_tail(ticket.plus(W::ONE));
+                self.spares.give(theirs);
+                return Ok(());
+            }
+        }
+        Err(PushError::Blocked(()))
+    }
+
+    pub(super) fn take_spare(&self) -> Option<usize> {
+        self.spares.take()
+    }
+
+    pub(super) fn give_spare(&self, slot: usize) {
+        self.spares.give(slot);
+    }
+
+    /// The payload, for who owns a slot.
+    pub(super) fn slots(&self) -> Racy<'a, T> {
+        self.slots
+    }
+
+    /// Steps 1, 2 and 4 of pop, and `take` where the entry is ready, until that gives something.
+    #[inline]
+    fn front<R>(
+        &self,
+        mut take: impl FnMut(W, Atomic<'a, W>, W) -> Option<R>,
+    ) -> Result<R, PopError> {
         let mut looks = 0;
+        let mut ticket = self.head.load(Acquire);
         for _ in 0..TURNS {
             let word = self.entry(ticket);
             let entry = word.load(Acquire);
-            if let Some(value) = self.take(ticket, word, entry) {
-                return Ok(value);
-            }
             let ready = self.form.ready(ticket);
-            if self.form.is_beyond(entry, ready) {
+            if self.form.is_in(entry, ready) {
+                if self.form.slot_in(entry, ready) >= self.spares.slots as u64 {
+                    return Err(PopError::Corrupt);
+                }
+                if let Some(taken) = take(ticket, word, entry) {
+                    return Ok(taken);
+                }
+            } else if self.form.is_beyond(entry, ready) {
                 ticket = self.first_after(ticket, Form::ready);
-                self.head.store(ticket, Release);
+                self.move_head(ticket);
             } else if self.form.is_in(entry, self.form.claimed(ticket)) {
                 if !look_again(&mut looks) {
                     self.pass_push(ticket, word, entry)?;
                 }
-            } else if !self.form.is_in(entry, ready) {
+            } else {
                 return Err(PopError::Empty);
-            } else if self.form.slot_in(entry, ready) >= self.spares.slots as u64 {
-                return Err(PopError::Corrupt);
             }
         }
         Err(PopError::Blocked)

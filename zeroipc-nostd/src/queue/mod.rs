@@ -19,9 +19,13 @@
 //!
 //! The algorithm is in `core.rs`.
 
+mod bulk;
 mod core;
 mod entry;
+mod grant;
 mod spares;
+
+pub use self::grant::{PopGrant, PushGrant, Refused};
 
 use self::core::Core;
 use crate::element::Element;
