@@ -65,7 +65,7 @@ pub use party::{Liveness, PartyId};
 pub use prefix::Kind;
 pub use queue::Queue;
 pub use region::Region;
-pub use ring::{Consumer, Producer, Ring};
+pub use ring::{Consumer, Producer, ReadGrant, Ring, WriteGrant};
 pub use sync::Span;
 pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};

@@ -3,7 +3,7 @@
 use super::hook;
 use crate::element::Element;
 use core::fmt::Debug;
-use core::sync::atomic::Ordering::{self, Acquire};
+use core::sync::atomic::Ordering;
 
 #[cfg(loom)]
 use loom::sync::atomic as native;
@@ -61,7 +61,7 @@ macro_rules! integer {
             #[inline(always)]
             fn load(at: &Self::Native) -> Self {
                 hook::step();
-                at.load(Acquire)
+                at.load(Ordering::Acquire)
             }
 
             #[inline(always)]
@@ -78,7 +78,7 @@ macro_rules! integer {
                     };
                 }
                 // No such instructions: the handle refuses before it comes here.
-                at.load(Acquire)
+                at.load(Ordering::Acquire)
             }
 
             #[inline(always)]
@@ -92,7 +92,7 @@ macro_rules! integer {
                         Bitwise::Xor => at.fetch_xor(value, Ordering::AcqRel),
                     };
                 }
-                at.load(Acquire)
+                at.load(Ordering::Acquire)
             }
 
             #[inline(always)]
@@ -100,9 +100,9 @@ macro_rules! integer {
             fn compare_exchange(at: &Self::Native, current: Self, new: Self) -> Result<Self, Self> {
                 hook::step();
                 portable_atomic::cfg_has_atomic_cas! {
-                    return at.compare_exchange(current, new, Ordering::AcqRel, Acquire);
+                    return at.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire);
                 }
-                Err(at.load(Acquire))
+                Err(at.load(Ordering::Acquire))
             }
         }
     };
@@ -116,7 +116,7 @@ macro_rules! integer {
 
             fn load(at: &Self::Native) -> Self {
                 hook::step();
-                at.load(Acquire) as $type
+                at.load(Ordering::Acquire) as $type
             }
 
             fn change(at: &Self::Native, change: Change, value: Self) -> Self {
@@ -128,7 +128,7 @@ macro_rules! integer {
                     Change::Swap => at.swap(bits, Ordering::AcqRel),
                     // With the integer's own sign, which the model's atomic does not know.
                     Change::Min | Change::Max => at
-                        .fetch_update(Ordering::AcqRel, Acquire, |was| {
+                        .fetch_update(Ordering::AcqRel, Ordering::Acquire, |was| {
                             let was = was as $type;
                             let (min, max) = (was.min(value), was.max(value));
                             Some((if change == Change::Min { min } else { max }) as $bits)
@@ -149,9 +149,14 @@ macro_rules! integer {
 
             fn compare_exchange(at: &Self::Native, current: Self, new: Self) -> Result<Self, Self> {
                 hook::step();
-                at.compare_exchange(current as $bits, new as $bits, Ordering::AcqRel, Acquire)
-                    .map(|was| was as $type)
-                    .map_err(|was| was as $type)
+                at.compare_exchange(
+                    current as $bits,
+                    new as $bits,
+                    Ordering::AcqRel,
+                    Ordering::Acquire,
+                )
+                .map(|was| was as $type)
+                .map_err(|was| was as $type)
             }
 
             fn of_cell(cell: &super::model::Cell) -> Option<&Self::Native> {
