@@ -54,7 +54,8 @@ impl<'a, T: Element> Array<'a, T> {
 
     /// Stores `value` in every element, from the first to the last, each as by [`Array::store`]. Wait-free, linear.
     pub fn fill(&self, value: T) {
-        if size_of::<T>() <= 16 {
+        // Elements of less than 8 bytes are stored faster side by side.
+        if size_of::<T>() < 8 {
             return self.fill_by_blocks(value);
         }
         for index in 0..self.len() {
@@ -64,7 +65,7 @@ impl<'a, T: Element> Array<'a, T> {
 
     /// In a function of its own, so that no large element is ever repeated on the stack.
     fn fill_by_blocks(&self, value: T) {
-        const BLOCK: usize = 32;
+        const BLOCK: usize = 128;
         let block = [value; BLOCK];
         let mut start = 0;
         while start < self.len() {

@@ -50,7 +50,7 @@ pub(super) unsafe fn copy_slice_in<T: Element>(to: NonNull<u8>, values: &[T]) {
     // `copy_width::<T>()`, which divides `WIDE`, `len` and the address.
     unsafe { narrow_in::<T>(to, from, 0, head) };
     // SAFETY: `head + wide <= len`; the run starts at a multiple of `WIDE` and is a multiple of it long.
-    unsafe { wide_in(to, from, head, head + wide) };
+    unsafe { wide_in::<T>(to, from, head, head + wide) };
     // SAFETY: as for the first run.
     unsafe { narrow_in::<T>(to, from, head + wide, len) };
 }
@@ -67,7 +67,7 @@ pub(super) unsafe fn copy_slice_out<T: Element>(from: NonNull<u8>, values: &mut 
     // SAFETY: as in `copy_slice_in`; whatever bytes come make valid elements (`T: FromBytes`).
     unsafe { narrow_out::<T>(from, to, 0, head) };
     // SAFETY: as in `copy_slice_in`.
-    unsafe { wide_out(from, to, head, head + wide) };
+    unsafe { wide_out::<T>(from, to, head, head + wide) };
     // SAFETY: as in `copy_slice_in`.
     unsafe { narrow_out::<T>(from, to, head + wide, len) };
 }
@@ -141,7 +141,7 @@ unsafe fn narrow_out<T>(from: NonNull<u8>, to: *mut u8, mut at: usize, end: usiz
 /// # Safety
 /// As for [`narrow_in`], with the width `WIDE`.
 #[inline(always)]
-unsafe fn wide_in(to: NonNull<u8>, from: *const u8, mut at: usize, end: usize) {
+unsafe fn wide_in<T>(to: NonNull<u8>, from: *const u8, mut at: usize, end: usize) {
     let one = |at| {
         // SAFETY: `at + WIDE <= end`, inside the values (contract).
         let source = unsafe { from.add(at) };
@@ -151,7 +151,7 @@ unsafe fn wide_in(to: NonNull<u8>, from: *const u8, mut at: usize, end: usize) {
         let target = unsafe { to.add(at) };
         hook::step();
         // SAFETY: aligned to `WIDE` and valid for atomic writes (contract).
-        unsafe { store_wide(target.cast(), word) };
+        unsafe { store_wide::<T>(target.cast(), word) };
     };
     // Eight at a time: else a third of the instructions would count.
     while end - at >= 8 * WIDE {
@@ -169,13 +169,13 @@ unsafe fn wide_in(to: NonNull<u8>, from: *const u8, mut at: usize, end: usize) {
 /// # Safety
 /// As for [`narrow_out`], with the width `WIDE`.
 #[inline(always)]
-unsafe fn wide_out(from: NonNull<u8>, to: *mut u8, mut at: usize, end: usize) {
+unsafe fn wide_out<T>(from: NonNull<u8>, to: *mut u8, mut at: usize, end: usize) {
     let one = |at| {
         // SAFETY: inside the region's elements (contract).
         let source = unsafe { from.add(at) };
         hook::step();
         // SAFETY: aligned to `WIDE` and valid for atomic reads (contract).
-        let word = unsafe { load_wide(source.cast()) };
+        let word = unsafe { load_wide::<T>(source.cast()) };
         // SAFETY: `at + WIDE <= end`, inside the values (contract).
         let target = unsafe { to.add(at) };
         // SAFETY: inside the values, which are ours alone.
@@ -196,7 +196,12 @@ unsafe fn wide_out(from: NonNull<u8>, to: *mut u8, mut at: usize, end: usize) {
 /// # Safety
 /// `from` must be aligned to 8 and valid for atomic reads of 8 bytes.
 #[inline(always)]
-unsafe fn load_wide(from: NonNull<u64>) -> u64 {
+unsafe fn load_wide<T>(from: NonNull<u64>) -> u64 {
+    #[cfg(target_has_atomic = "64")]
+    if copy_width::<T>() == WIDE {
+        // SAFETY: aligned and valid for atomic reads (contract), of the elements' own width.
+        return unsafe { from.cast::<portable_atomic::AtomicU64>().as_ref() }.load(Relaxed);
+    }
     let word;
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: reads the 8 bytes that the contract allows, and nothing else.
@@ -232,7 +237,12 @@ unsafe fn load_wide(from: NonNull<u64>) -> u64 {
 /// # Safety
 /// `to` must be aligned to 8 and valid for atomic writes of 8 bytes.
 #[inline(always)]
-unsafe fn store_wide(to: NonNull<u64>, word: u64) {
+unsafe fn store_wide<T>(to: NonNull<u64>, word: u64) {
+    #[cfg(target_has_atomic = "64")]
+    if copy_width::<T>() == WIDE {
+        // SAFETY: aligned and valid for atomic writes (contract), of the elements' own width.
+        return unsafe { to.cast::<portable_atomic::AtomicU64>().as_ref() }.store(word, Relaxed);
+    }
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: writes the 8 bytes that the contract allows, and nothing else.
     unsafe {

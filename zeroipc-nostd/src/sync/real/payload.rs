@@ -227,6 +227,16 @@ pub(super) const fn copy_width<T>() -> usize {
 /// `to` must be valid for atomic writes of `size_of::<T>()` bytes and aligned to `copy_width::<T>()`.
 #[inline(always)]
 pub(super) unsafe fn copy_in<T: Element>(to: NonNull<u8>, value: &T) {
+    // SAFETY: the same contract.
+    unsafe { copy_in_ordered(to, value, Relaxed) }
+}
+
+/// [`copy_in`], each store with the ordering given.
+///
+/// # Safety
+/// As for [`copy_in`].
+#[inline(always)]
+pub(super) unsafe fn copy_in_ordered<T: Element>(to: NonNull<u8>, value: &T, order: Ordering) {
     let from = core::ptr::from_ref(value).cast::<u8>();
     macro_rules! by {
         ($int:ty, $atomic:ty) => {
@@ -240,7 +250,7 @@ pub(super) unsafe fn copy_in<T: Element>(to: NonNull<u8>, value: &T) {
                 // SAFETY: aligned and valid for atomic writes (contract); shared access is atomic on all sides.
                 let target = unsafe { target.cast::<$atomic>().as_ref() };
                 hook::step();
-                target.store(word, Relaxed);
+                target.store(word, order);
             }
         };
     }
@@ -259,6 +269,16 @@ pub(super) unsafe fn copy_in<T: Element>(to: NonNull<u8>, value: &T) {
 /// `from` must be valid for atomic reads of `size_of::<T>()` bytes and aligned to `copy_width::<T>()`.
 #[inline(always)]
 pub(super) unsafe fn copy_out<T: Element>(from: NonNull<u8>) -> T {
+    // SAFETY: the same contract.
+    unsafe { copy_out_ordered(from, Relaxed) }
+}
+
+/// [`copy_out`], each load with the ordering given.
+///
+/// # Safety
+/// As for [`copy_out`].
+#[inline(always)]
+pub(super) unsafe fn copy_out_ordered<T: Element>(from: NonNull<u8>, order: Ordering) -> T {
     let mut value = MaybeUninit::<T>::uninit();
     let to = value.as_mut_ptr().cast::<u8>();
     macro_rules! by {
@@ -269,7 +289,7 @@ pub(super) unsafe fn copy_out<T: Element>(from: NonNull<u8>) -> T {
                 // SAFETY: aligned and valid for atomic reads (contract).
                 let source = unsafe { source.cast::<$atomic>().as_ref() };
                 hook::step();
-                let word = source.load(Relaxed);
+                let word = source.load(order);
                 // SAFETY: `at + width <= size_of::<T>()`, inside `value`.
                 let target = unsafe { to.add(at) };
                 // SAFETY: inside `value`, which is ours alone.

@@ -2,12 +2,13 @@
 
 use super::super::number::NativeInteger;
 use super::bulk::{copy_slice_in, copy_slice_out};
-use super::payload::{copy_in, copy_out, copy_width};
+use super::payload::{copy_in, copy_in_ordered, copy_out, copy_out_ordered, copy_width};
 use crate::element::Element;
 use core::marker::PhantomData;
 use core::mem::{align_of, size_of};
 use core::ptr::NonNull;
-use core::sync::atomic::{fence, Ordering};
+use core::sync::atomic::fence;
+use core::sync::atomic::Ordering::{Acquire, Release};
 
 /// Elements side by side.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl<'a, T: Element> Shared<'a, T> {
             return None;
         }
         // SAFETY: `index < count`, and all `count` elements lie inside the span (constructor).
-        Some(unsafe { self.first.add(index * size_of::<T>()) })
+        Some(unsafe { self.first.cast::<T>().add(index) }.cast())
     }
 
     /// A pointer to `len` elements from `start` on.
@@ -60,18 +61,22 @@ impl<'a, T: Element> Shared<'a, T> {
             return None;
         }
         // SAFETY: `start <= count`, so the pointer stays inside the elements or at their end.
-        Some(unsafe { self.first.add(start * size_of::<T>()) })
+        Some(unsafe { self.first.cast::<T>().add(start) }.cast())
     }
 
     /// One element: a single atomic load with acquire if the size is 1, 2, 4 or 8 (and the target has that width).
     #[inline(always)]
     pub(crate) fn load(&self, index: usize) -> Option<T> {
         let from = self.pointer(index)?;
-        // SAFETY: `pointer` gives `size_of::<T>()` bytes inside the span, aligned to `copy_width::<T>()`.
+        if size_of::<T>() == copy_width::<T>() {
+            // An acquiring load is cheaper than a fence on most targets, and on x86 leaves the optimiser more freedom.
+            // SAFETY: `pointer` gives `size_of::<T>()` bytes inside the span, aligned to `copy_width::<T>()`.
+            return Some(unsafe { copy_out_ordered(from, Acquire) });
+        }
+        // SAFETY: as above.
         let value = unsafe { copy_out(from) };
-        // Turns the relaxed loads above into acquiring ones: what was stored before a value we saw is visible after. No
-        // instruction on x86.
-        fence(Ordering::Acquire);
+        // One fence for several loads: what was stored before a value that we saw a part of is visible after.
+        fence(Acquire);
         Some(value)
     }
 
@@ -79,9 +84,14 @@ impl<'a, T: Element> Shared<'a, T> {
     #[inline(always)]
     pub(crate) fn store(&self, index: usize, value: &T) -> bool {
         let Some(to) = self.pointer(index) else { return false };
-        fence(Ordering::Release);
-        // SAFETY: as in `load`.
-        unsafe { copy_in(to, value) };
+        if size_of::<T>() == copy_width::<T>() {
+            // SAFETY: as in `load`.
+            unsafe { copy_in_ordered(to, value, Release) };
+        } else {
+            fence(Release);
+            // SAFETY: as in `load`.
+            unsafe { copy_in(to, value) };
+        }
         true
     }
 
@@ -92,7 +102,7 @@ impl<'a, T: Element> Shared<'a, T> {
         // SAFETY: `run` gives so many elements inside the span, aligned to `copy_width::<T>()`.
         unsafe { copy_slice_out(from, values) };
         // One for all: each load above comes before it.
-        fence(Ordering::Acquire);
+        fence(Acquire);
         true
     }
 
@@ -101,7 +111,7 @@ impl<'a, T: Element> Shared<'a, T> {
     pub(crate) fn write_from(&self, start: usize, values: &[T]) -> bool {
         let Some(to) = self.run(start, values.len()) else { return false };
         // One for all: each store below comes after it.
-        fence(Ordering::Release);
+        fence(Release);
         // SAFETY: as in `read_into`.
         unsafe { copy_slice_in(to, values) };
         true
