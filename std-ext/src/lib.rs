@@ -28,8 +28,8 @@
 //!
 //! | to share | take | it waits |
 //! |---|---|---|
-//! | the latest values, many writers and readers | [`Array`] | never |
-//! | a stream, from one producer to one consumer | [`Ring`] | [`Producer::push`], [`Consumer::pop`] if asked to |
+//! | the latest values, and counters, many writers and readers | [`Array`] | never |
+//! | a stream, from one producer to one consumer, also many at a time or in place | [`Ring`] | [`Producer::push`], [`Consumer::pop`] and their like if asked to |
 //! | work or messages, among many producers and consumers | [`Queue`] | [`Queue::push`], [`Queue::pop`] if asked to |
 //!
 //! ## Waiting

@@ -8,8 +8,8 @@
 //!
 //! | structure | progress of its operations | needs compare-and-exchange |
 //! |---|---|---|
-//! | [`Array`] | load and store wait-free | no |
-//! | [`Ring`] | push and pop wait-free; one producer, one consumer | no |
+//! | [`Array`] | load and store wait-free; updating in place (`fetch_add` and its like) lock-free | only for updating in place |
+//! | [`Ring`] | push and pop, one or many at a time or in place, wait-free; one producer, one consumer | no |
 //! | [`Queue`] | push and pop lock-free, with any one party stopped anywhere inside; many producers, many consumers | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
@@ -53,11 +53,11 @@ mod table;
 mod view;
 mod wait;
 
-pub use array::Array;
+pub use array::{Array, Integer, Number};
 pub use element::Element;
 pub use error::{
     IndexOutOfBounds, NameError, PopError, PopTimeoutError, PushError, PushTimeoutError,
-    RegionError, RoleTaken, StructureError, WaitError,
+    RegionError, RoleTaken, StructureError, UpdateError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
 pub use name::Name;
@@ -65,7 +65,7 @@ pub use party::{Liveness, PartyId};
 pub use prefix::Kind;
 pub use queue::{PopGrant, PushGrant, Queue, Refused};
 pub use region::Region;
-pub use ring::{Consumer, Producer, Ring};
+pub use ring::{Consumer, Producer, ReadGrant, Ring, WriteGrant};
 pub use sync::Span;
 pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};

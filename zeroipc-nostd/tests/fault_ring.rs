@@ -291,3 +291,246 @@ fn a_producer_that_was_not_dead() {
         }
     });
 }
+
+/// Ways to push or pop several elements at once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Slice,
+    Exact,
+    Grant,
+    /// Commits or releases one less than it got.
+    Part,
+}
+
+const WAYS: [Way; 4] = [Way::Slice, Way::Exact, Way::Grant, Way::Part];
+
+/// Pushes up to three elements from `first` on; how many it says it has pushed.
+fn push_many(producer: &mut Producer<'_, Item>, way: Way, first: u64) -> u64 {
+    let values = [item(first), item(first + 1), item(first + 2)];
+    match way {
+        Way::Slice => producer.try_push_slice(&values).unwrap_or(0) as u64,
+        Way::Exact => producer.try_push_exact(&values).map_or(0, |()| 3),
+        Way::Grant | Way::Part => {
+            let Ok(grant) = producer.try_grant(3) else { return 0 };
+            let len = grant.len();
+            grant.write_from(1, &values[1..len]).unwrap();
+            grant.write(0, values[0]).unwrap();
+            let count = if way == Way::Part { len - 1 } else { len };
+            grant.commit(count);
+            count as u64
+        }
+    }
+}
+
+/// Pops up to three elements.
+fn pop_many(consumer: &mut Consumer<'_, Item>, way: Way) -> Vec<u64> {
+    let mut values = [item(0); 3];
+    let count = match way {
+        Way::Slice => consumer.try_pop_slice(&mut values).unwrap_or(0),
+        Way::Exact => consumer.try_pop_exact(&mut values).map_or(0, |()| 3),
+        Way::Grant | Way::Part => {
+            let Ok(grant) = consumer.try_read_grant(3) else { return Vec::new() };
+            let len = grant.len();
+            grant.read_into(1, &mut values[1..len]).unwrap();
+            values[0] = grant.read(0).unwrap();
+            assert!(grant.iter().eq(values[..len].iter().copied()));
+            let count = if way == Way::Part { len - 1 } else { len };
+            grant.release(count);
+            count
+        }
+    };
+    values[..count].iter().copied().map(value).collect()
+}
+
+/// A producer that dies with several elements in its hands has pushed all of them or none.
+#[test]
+fn a_killed_producer_of_many() {
+    each(|word, notifier, held| {
+        for way in WAYS {
+            let whole = {
+                let mut whole = 0;
+                with_ring(word, notifier, held, |ring| {
+                    whole = push_many(&mut ring.producer().unwrap(), way, held + 1);
+                });
+                whole
+            };
+            for step in 0.. {
+                let mut finished = false;
+                with_ring(word, notifier, held, |ring| {
+                    let mut producer = ring.producer().unwrap();
+                    let pushed = abandon_at(step, || push_many(&mut producer, way, held + 1));
+                    forget(producer);
+                    finished = pushed.is_ok();
+                    let mut consumer = ring.consumer().unwrap();
+                    let popped = pop_all(&mut consumer);
+                    let count = popped.len() as u64;
+                    assert!(count == held + whole || (count == held && !finished), "{popped:?}");
+                    assert!(popped.into_iter().eq(1..=count));
+                    run(&mut ring.take_over_producer(), &mut consumer);
+                });
+                if finished {
+                    break;
+                }
+            }
+        }
+    });
+}
+
+/// What a consumer had in its hands when it died comes again as a whole, or not at all.
+#[test]
+fn a_killed_consumer_of_many() {
+    each(|word, notifier, held| {
+        for way in WAYS {
+            for step in 0.. {
+                let mut finished = false;
+                with_ring(word, notifier, held, |ring| {
+                    let mut consumer = ring.consumer().unwrap();
+                    let popped = abandon_at(step, || pop_many(&mut consumer, way));
+                    forget(consumer);
+                    finished = popped.is_ok();
+                    let mut producer = ring.producer().unwrap();
+                    let mut next = held + 1;
+                    while producer.try_push(item(next)).is_ok() {
+                        next += 1;
+                    }
+                    assert!(ring.is_full());
+                    let mut consumer = ring.take_over_consumer();
+                    let rest = pop_all(&mut consumer);
+                    let gone = next - 1 - 4;
+                    assert!(rest.into_iter().eq(gone + 1..next));
+                    match popped {
+                        Ok(popped) => assert!(popped.into_iter().eq(1..=gone)),
+                        Err(_) => {
+                            let whole = match way {
+                                Way::Exact if held < 3 => 0,
+                                Way::Part => held.min(3).saturating_sub(1),
+                                _ => held.min(3),
+                            };
+                            assert!(gone == 0 || gone == whole, "{gone} of {whole}");
+                        }
+                    }
+                    run(&mut producer, &mut consumer);
+                });
+                if finished {
+                    break;
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_stopped_producer_of_many() {
+    each(|word, notifier, held| {
+        for way in WAYS {
+            for step in 0.. {
+                let mut finished = false;
+                with_ring(word, notifier, held, |ring| {
+                    thread::scope(|scope| {
+                        let mut consumer = ring.consumer().unwrap();
+                        let mut producer = ring.producer().unwrap();
+                        let party = Party::start(scope, step, move || {
+                            let pushed = push_many(&mut producer, way, held + 1);
+                            (producer, pushed)
+                        });
+                        finished = !party.is_stopped();
+                        let mut popped = pop_all(&mut consumer);
+                        for _ in 0..1000 {
+                            assert_eq!(
+                                consumer.try_pop_slice(&mut [item(0); 2]),
+                                Err(PopError::Empty)
+                            );
+                            assert_eq!(consumer.peek(), Err(PopError::Empty));
+                        }
+                        let (mut producer, pushed) = party.finish();
+                        popped.extend(pop_all(&mut consumer));
+                        assert!(popped.into_iter().eq(1..=held + pushed));
+                        run(&mut producer, &mut consumer);
+                    });
+                });
+                if finished {
+                    break;
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_stopped_consumer_of_many() {
+    each(|word, notifier, held| {
+        for way in WAYS {
+            for step in 0.. {
+                let mut finished = false;
+                with_ring(word, notifier, held, |ring| {
+                    thread::scope(|scope| {
+                        let mut producer = ring.producer().unwrap();
+                        let mut consumer = ring.consumer().unwrap();
+                        let party = Party::start(scope, step, move || {
+                            let popped = pop_many(&mut consumer, way);
+                            (consumer, popped)
+                        });
+                        finished = !party.is_stopped();
+                        let mut next = held + 1;
+                        for _ in 0..1000 {
+                            let values = [item(next), item(next + 1), item(next + 2)];
+                            next += producer.try_push_slice(&values).unwrap_or(0) as u64;
+                        }
+                        assert!(ring.is_full());
+                        let (mut consumer, mut all) = party.finish();
+                        all.extend(pop_all(&mut consumer));
+                        assert!(all.into_iter().eq(1..next));
+                        run(&mut producer, &mut consumer);
+                    });
+                });
+                if finished {
+                    break;
+                }
+            }
+        }
+    });
+}
+
+/// A grant that is dropped, or whose holder dies, leaves no trace; making one writes nothing.
+#[test]
+fn a_grant_that_comes_to_nothing() {
+    each(|word, notifier, held| {
+        for killed in [false, true] {
+            with_ring(word, notifier, held, |ring| {
+                let mut producer = ring.producer().unwrap();
+                if let Ok(grant) = producer.try_grant(2) {
+                    grant.write(0, item(99)).unwrap();
+                    if killed {
+                        forget(grant);
+                    }
+                }
+                let mut consumer = ring.consumer().unwrap();
+                if let Ok(grant) = consumer.try_read_grant(2) {
+                    assert_eq!(grant.read(0), Ok(item(1)));
+                    if killed {
+                        forget(grant);
+                    }
+                }
+                assert!(pop_all(&mut consumer).into_iter().eq(1..=held));
+                run(&mut producer, &mut consumer);
+            });
+        }
+    });
+}
+
+/// Bulk operations are wait-free: so many accesses, whatever the other end does.
+#[test]
+fn accesses_of_many() {
+    use zeroipc_nostd::testing::run as counted;
+    with_ring(WordSize::Eight, true, 0, |ring| {
+        let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+        let values = [item(1), item(2), item(3)];
+        // A look at the other counter, two words an element, the own counter, and the two words of the bell.
+        let (pushed, steps) = counted(|_| (), || producer.try_push_slice(&values));
+        assert_eq!((pushed, steps), (Ok(3), 1 + 6 + 1 + 2));
+        let (popped, steps) = counted(|_| (), || consumer.try_pop_slice(&mut [item(0); 4]));
+        assert_eq!((popped, steps), (Ok(3), 1 + 6 + 1 + 2));
+        let (skipped, steps) = counted(|_| (), || consumer.skip(4));
+        assert_eq!((skipped, steps), (Ok(0), 1));
+    });
+}

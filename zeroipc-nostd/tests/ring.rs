@@ -10,22 +10,51 @@ use memory::{geometries, Memory};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::thread;
+use std::time::Duration;
 use zeroipc_nostd::{
-    Array, Capability, FormatOptions, Geometry, Kind, PopError, PushError, Region, Ring, RoleTaken,
-    StructureError, WordSize,
+    Array, Capability, FormatOptions, Geometry, IndexOutOfBounds, Kind, PopError, PopTimeoutError,
+    PushError, PushTimeoutError, ReadGrant, Region, Ring, RoleTaken, Spin, StructureError,
+    WordSize, WriteGrant,
 };
 
 #[derive(Debug, Clone)]
 enum Step {
     Push(usize),
     Pop(usize),
+    PushSlice(usize),
+    PushExact(usize),
+    PopSlice(usize),
+    PopExact(usize),
+    /// Asks for so many slots, writes them by one of several ways, and commits so many.
+    Grant(usize, usize, Way),
+    ReadGrant(usize, usize, Way),
+    Peek,
+    Skip(usize),
     /// Gives both roles back and takes them again through another handle.
     Reopen,
     TakeOver,
 }
 
+/// How a grant's slots are used.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    OneByOne,
+    Slice,
+    InPlace,
+}
+
 fn step() -> impl Strategy<Value = Step> {
+    let way = prop::sample::select(vec![Way::OneByOne, Way::Slice, Way::InPlace]);
+    let grant = (0_usize..70, 0_usize..80, way);
     prop_oneof![
+        4 => (0_usize..70).prop_map(Step::PushSlice),
+        2 => (0_usize..70).prop_map(Step::PushExact),
+        4 => (0_usize..70).prop_map(Step::PopSlice),
+        2 => (0_usize..70).prop_map(Step::PopExact),
+        4 => grant.clone().prop_map(|(count, commit, way)| Step::Grant(count, commit, way)),
+        4 => grant.prop_map(|(count, release, way)| Step::ReadGrant(count, release, way)),
+        2 => Just(Step::Peek),
+        2 => (0_usize..20).prop_map(Step::Skip),
         8 => (1_usize..40).prop_map(Step::Push),
         8 => (1_usize..40).prop_map(Step::Pop),
         1 => Just(Step::Reopen),
@@ -64,6 +93,77 @@ fn agrees<T: Sample>(geometry: Geometry, shift: usize, capacity: usize, steps: &
                     assert_eq!(consumer.try_pop(), model.pop_front().ok_or(PopError::Empty));
                 }
             }
+            Step::PushSlice(count) => {
+                let values = numbered::<T>(&mut next, count);
+                let fits = count.min(capacity - model.len());
+                match producer.try_push_slice(&values) {
+                    Ok(pushed) => assert_eq!((pushed, fits == 0), (fits, count == 0)),
+                    Err(error) => {
+                        assert!(error == PushError::Full(&values) && fits == 0);
+                    }
+                }
+                model.extend(&values[..fits]);
+            }
+            Step::PushExact(count) => {
+                let values = numbered::<T>(&mut next, count);
+                if count <= capacity - model.len() {
+                    producer.try_push_exact(&values).unwrap();
+                    model.extend(&values);
+                } else {
+                    assert!(producer.try_push_exact(&values) == Err(PushError::Full(&values)));
+                }
+            }
+            Step::PopSlice(count) => {
+                let mut values = vec![T::nth(0); count];
+                let there = count.min(model.len());
+                let popped = consumer.try_pop_slice(&mut values);
+                let empty = there == 0 && count > 0;
+                assert_eq!(popped, if empty { Err(PopError::Empty) } else { Ok(there) });
+                assert!(values[..there].iter().copied().eq(model.drain(..there)));
+                assert!(values[there..].iter().all(|value| *value == T::nth(0)));
+            }
+            Step::PopExact(count) => {
+                let mut values = vec![T::nth(0); count];
+                if count <= model.len() {
+                    consumer.try_pop_exact(&mut values).unwrap();
+                    assert!(values.iter().copied().eq(model.drain(..count)));
+                } else {
+                    assert_eq!(consumer.try_pop_exact(&mut values), Err(PopError::Empty));
+                    assert!(values.iter().all(|value| *value == T::nth(0)));
+                }
+            }
+            Step::Grant(count, commit, way) => {
+                let fits = count.min(capacity - model.len());
+                let values = numbered::<T>(&mut next, fits);
+                match producer.try_grant(count) {
+                    Ok(grant) => {
+                        assert_eq!((grant.len(), grant.is_empty()), (fits, count == 0));
+                        fill_grant(grant, &values, way, commit);
+                        model.extend(&values[..commit.min(fits)]);
+                    }
+                    Err(error) => assert!(error == PushError::Full(()) && fits == 0 && count > 0),
+                }
+            }
+            Step::ReadGrant(count, release, way) => {
+                let there = count.min(model.len());
+                match consumer.try_read_grant(count) {
+                    Ok(grant) => {
+                        let expected: Vec<T> = model.iter().copied().take(there).collect();
+                        check_grant(&grant, &expected, way);
+                        grant.release(release);
+                        model.drain(..release.min(there));
+                    }
+                    Err(error) => assert!(error == PopError::Empty && there == 0 && count > 0),
+                }
+            }
+            Step::Peek => {
+                assert_eq!(consumer.peek(), model.front().copied().ok_or(PopError::Empty));
+            }
+            Step::Skip(count) => {
+                let there = count.min(model.len());
+                assert_eq!(consumer.skip(count), Ok(there));
+                model.drain(..there);
+            }
             Step::Reopen => {
                 drop((producer, consumer));
                 ring = Ring::open(Region::open(span).unwrap(), "ring").unwrap();
@@ -83,6 +183,72 @@ fn agrees<T: Sample>(geometry: Geometry, shift: usize, capacity: usize, steps: &
         assert_eq!(region.view().inspect(&entry).unwrap().fill, Some(len as u64));
     }
     assert!(guard.iter().eq([0; 8]), "wrote beyond the ring");
+}
+
+fn numbered<T: Sample>(next: &mut u64, count: usize) -> Vec<T> {
+    let first = *next + 1;
+    *next += count as u64;
+    (first..=*next).map(T::nth).collect()
+}
+
+fn fill_grant<T: Sample>(mut grant: WriteGrant<'_, '_, T>, values: &[T], way: Way, commit: usize) {
+    let len = values.len();
+    let beyond = IndexOutOfBounds { index: len, len };
+    assert_eq!(grant.write(len, T::nth(0)), Err(beyond));
+    assert_eq!(grant.write_from(len, &[T::nth(0)]), Err(beyond));
+    match way {
+        Way::OneByOne => {
+            for (index, value) in values.iter().enumerate().rev() {
+                grant.write(index, *value).unwrap();
+            }
+        }
+        Way::Slice => {
+            let (first, rest) = values.split_at(len / 3);
+            grant.write_from(len / 3, rest).unwrap();
+            grant.write_from(0, first).unwrap();
+        }
+        // SAFETY: the consumer is a correct one, and nobody else has the role.
+        Way::InPlace => match unsafe { grant.as_mut_slices() } {
+            Some((before, after)) => {
+                assert_eq!(before.len() + after.len(), len);
+                let (first, rest) = values.split_at(before.len());
+                before.copy_from_slice(first);
+                after.copy_from_slice(rest);
+            }
+            None => grant.write_from(0, values).unwrap(),
+        },
+    }
+    if commit > 0 {
+        grant.commit(commit);
+    } else {
+        drop(grant);
+    }
+}
+
+fn check_grant<T: Sample>(grant: &ReadGrant<'_, '_, T>, expected: &[T], way: Way) {
+    let len = expected.len();
+    assert_eq!((grant.len(), grant.is_empty()), (len, len == 0));
+    assert_eq!(grant.read(len), Err(IndexOutOfBounds { index: len, len }));
+    match way {
+        Way::OneByOne => {
+            assert!((0..len).all(|index| grant.read(index) == Ok(expected[index])));
+            assert!(grant.iter().eq(expected.iter().copied()));
+        }
+        Way::Slice => {
+            let mut values = vec![T::nth(0); len - len / 3];
+            grant.read_into(len / 3, &mut values).unwrap();
+            assert_eq!(values, expected[len / 3..]);
+            values.push(T::nth(0));
+            let beyond = IndexOutOfBounds { index: len, len };
+            assert_eq!(grant.read_into(len / 3, &mut values), Err(beyond));
+        }
+        Way::InPlace => {
+            // SAFETY: the producer is a correct one, and nobody else has the role.
+            if let Some((before, after)) = unsafe { grant.as_slices() } {
+                assert_eq!([before, after].concat(), expected);
+            }
+        }
+    }
 }
 
 proptest! {
@@ -233,8 +399,100 @@ fn works_by_loads_and_stores_alone() {
         producer.try_push(n).unwrap();
         assert_eq!(consumer.try_pop(), Ok(n));
     }
+    for n in 0..20 {
+        assert_eq!(producer.try_push_slice(&[n, n + 1, n + 2]), Ok(3));
+        let grant = consumer.try_read_grant(9).unwrap();
+        assert!(grant.iter().eq([n, n + 1, n + 2]));
+        grant.release(3);
+    }
     drop(producer);
     ring.producer().unwrap();
+}
+
+/// The waiting forms give what is there at once, and time out when nothing comes; elements arrive meanwhile.
+#[test]
+fn waiting_for_many() {
+    fn clock() -> u64 {
+        use std::time::Instant;
+        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+    }
+    static SPIN: Spin = Spin::new(clock);
+    let mut memory = Memory::zeroed(4096);
+    let region = region_in(&mut memory);
+    let (mute, soon) = (Ring::<u32>::create(region, "ring", 8).unwrap(), Duration::from_millis(5));
+    {
+        let (mut producer, mut consumer) = (mute.producer().unwrap(), mute.consumer().unwrap());
+        assert!(producer.push_slice(&[1]) == Err(PushTimeoutError::NoWaiter(&[1])));
+        assert_eq!(producer.grant(1).map(drop), Err(PushTimeoutError::NoWaiter(())));
+        assert_eq!(consumer.pop_slice(&mut [0]), Err(PopTimeoutError::NoWaiter));
+        assert_eq!(consumer.read_grant(1).map(drop), Err(PopTimeoutError::NoWaiter));
+    }
+    let ring = Ring::<u32>::open(region.with_notifier(&SPIN), "ring").unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+
+    let start = clock();
+    assert_eq!(consumer.pop_slice_timeout(&mut [0; 3], soon), Err(PopTimeoutError::Timeout));
+    assert_eq!(consumer.read_grant_timeout(3, soon).map(drop), Err(PopTimeoutError::Timeout));
+    assert!(clock() - start >= 10_000_000);
+    assert_eq!(consumer.pop_slice(&mut []), Ok(0));
+    assert_eq!(producer.push_slice(&[0; 9]), Ok(8));
+    let start = clock();
+    let late = producer.push_slice_timeout(&[7], soon);
+    assert!(late == Err(PushTimeoutError::Timeout(&[7])));
+    assert_eq!(producer.grant_timeout(1, soon).map(drop), Err(PushTimeoutError::Timeout(())));
+    assert!(clock() - start >= 10_000_000);
+    assert_eq!(consumer.skip(9), Ok(8));
+
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut values: &[u32] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+            while !values.is_empty() {
+                values = &values[producer.push_slice(values).unwrap()..];
+            }
+            for n in 13..21 {
+                let grant = producer.grant(1).unwrap();
+                grant.write(0, n).unwrap();
+                grant.commit(1);
+            }
+        });
+        let mut next = 1;
+        while next < 21 {
+            let mut values = [0; 3];
+            let count = consumer.pop_slice(&mut values).unwrap();
+            assert!(values[..count].iter().copied().eq(next..next + count as u32));
+            next += count as u32;
+            if next < 20 {
+                let grant = consumer.read_grant(2).unwrap();
+                assert_eq!(grant.read(0), Ok(next));
+                grant.release(1);
+                next += 1;
+            }
+        }
+    });
+}
+
+/// A footprint is what a ring takes from the region at most, and not a line more than it takes.
+#[test]
+fn footprints() {
+    for geometry in geometries() {
+        for capacity in [1, 2, 3, 50] {
+            let mut memory = Memory::zeroed(16384);
+            let region = memory.region(FormatOptions::new().max_entries(4).geometry(geometry));
+            let most = Ring::<[u8; 3]>::footprint(geometry, capacity).unwrap();
+            for name in ["one", "other"] {
+                let before = region.view().next_offset();
+                Ring::<[u8; 3]>::create(region, name, capacity).unwrap();
+                let took = region.view().next_offset() - before;
+                let line = u64::from(geometry.line_bytes());
+                assert!(took <= most && took + line > most, "{took} {most}");
+            }
+        }
+    }
+    assert_eq!(Ring::<u32>::footprint(Geometry::default(), 0), None);
+    assert_eq!(Ring::<u32>::footprint(Geometry::default(), usize::MAX), None);
+    assert_eq!(Ring::<u32>::footprint(Geometry::default(), usize::MAX / 2), None);
+    assert_eq!(Ring::<[u8; 0]>::footprint(Geometry::default(), 1), None);
 }
 
 /// From one thread to another, across the ring's end many times.

@@ -7,6 +7,7 @@ mod waiting;
 
 pub use operation::{
     IndexOutOfBounds, PopError, PopTimeoutError, PushError, PushTimeoutError, RoleTaken,
+    UpdateError,
 };
 pub use region::{NameError, RegionError};
 pub use structure::StructureError;

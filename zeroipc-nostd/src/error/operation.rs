@@ -115,6 +115,45 @@ impl fmt::Display for IndexOutOfBounds {
 
 impl core::error::Error for IndexOutOfBounds {}
 
+/// Why an element of an Array was not updated in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// There is no such element.
+    OutOfBounds(IndexOutOfBounds),
+    /// The region promises only loads and stores, or this target has no compare-and-exchange.
+    NeedsCas,
+    /// Other parties changed the element each of very many times that this one tried to. Trying again is harmless.
+    Contended,
+}
+
+impl From<IndexOutOfBounds> for UpdateError {
+    fn from(error: IndexOutOfBounds) -> Self {
+        Self::OutOfBounds(error)
+    }
+}
+
+impl fmt::Display for UpdateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfBounds(error) => error.fmt(f),
+            Self::NeedsCas => f.write_str(
+                "updating in place needs compare-and-exchange, which this region does not promise; let one party store",
+            ),
+            Self::Contended => f.write_str("other parties change the element without end; try again"),
+        }
+    }
+}
+
+impl core::error::Error for UpdateError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::OutOfBounds(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 /// The role (producer or consumer of a Ring) is held by another handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoleTaken;

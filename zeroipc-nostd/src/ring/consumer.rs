@@ -13,19 +13,19 @@ use core::time::Duration;
 /// The consumer's end of a [`Ring`]: one at a time in all parties.
 #[derive(Debug)]
 pub struct Consumer<'a, T> {
-    ring: Ring<'a, T>,
-    half: ByWord<Half<'a, T, u32>, Half<'a, T, Wide>>,
+    pub(super) ring: Ring<'a, T>,
+    pub(super) half: ByWord<Half<'a, T, u32>, Half<'a, T, Wide>>,
     token: Token,
-    space: Ringer<'a>,
+    pub(super) space: Ringer<'a>,
 }
 
 #[derive(Debug)]
-struct Half<'a, T, W: Word> {
-    ends: Ends<'a, T, W>,
+pub(super) struct Half<'a, T, W: Word> {
+    pub(super) ends: Ends<'a, T, W>,
     /// What `head` holds: nobody else writes it. Points to the next element unless the ring is empty.
-    head: W,
+    pub(super) head: W,
     /// What `tail` held when we last looked; it may have grown since.
-    tail: W,
+    pub(super) tail: W,
 }
 
 impl<'a, T, W: Word> Half<'a, T, W> {

@@ -17,17 +17,22 @@
 //!
 //! 1. Push: if `tail - head` is `capacity` the ring is full. Write element `tail`, then store `tail + 1` (release).
 //! 2. Pop: if `tail` is `head` the ring is empty. Read element `head`, then store `head + 1` (release).
+//! 3. Many at once, copied (`bulk.rs`) or in place (`grant.rs`), are the same with n in place of 1: the slots from `tail` to
+//!    `head + capacity` are the producer's, those from `head` to `tail` the consumer's.
 //!
 //! Each side keeps its own counter in its handle and a copy of the other's, which it renews (acquire) only when the copy
 //! says full or empty: Lamport 1977 (<https://doi.org/10.1145/359863.359878>) with the cached indices of MCRingBuffer
 //! (Lee, Bu, Chandranmenon 2010, <https://doi.org/10.1109/IPDPS.2010.5470368>).
 
 mod ahead;
+mod bulk;
 mod consumer;
+mod grant;
 mod producer;
 mod role;
 
 pub use consumer::Consumer;
+pub use grant::{ReadGrant, WriteGrant};
 pub use producer::Producer;
 
 use crate::element::Element;
@@ -36,6 +41,7 @@ use crate::geometry::{align_up, Geometry, WordSize};
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
 use crate::sync::{Atomic, ByWord, Span, Wide, Word, Wrapped};
+use crate::table::block_bytes;
 use crate::wait::{Doorbell, Notifier};
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use role::Role;
@@ -48,7 +54,9 @@ const CONTROL_BYTES: u64 = 48;
 
 /// A bounded queue from one producer to one consumer. Wait-free; needs loads and stores only.
 ///
-/// The two ends are roles that are taken from the ring: [`Ring::producer`] and [`Ring::consumer`].
+/// The two ends are roles that are taken from the ring: [`Ring::producer`] and [`Ring::consumer`]. Both work on one element
+/// ([`Producer::try_push`], [`Consumer::try_pop`]), on many ([`Producer::try_push_slice`], [`Consumer::try_pop_slice`]) or
+/// in place ([`Producer::try_grant`], [`Consumer::try_read_grant`]).
 ///
 /// ```
 /// use zeroipc_nostd::{FormatOptions, Region, Ring, Span};
@@ -190,6 +198,19 @@ impl<'a, T: Element> Ring<'a, T> {
             return Err(StructureError::WrongCapacity { name, expected, found });
         }
         Ok(ring)
+    }
+
+    /// How many bytes a ring for at least `capacity` elements takes in a region at most; `None` if there can't be one.
+    ///
+    /// The exact number depends on where its block starts on a line. The sum over all structures, and the table, is what a
+    /// region needs.
+    #[must_use]
+    pub fn footprint(geometry: Geometry, capacity: usize) -> Option<u64> {
+        let elem_size = elem_size::<T>().ok()?;
+        let capacity = rounded(capacity)? as u64;
+        let layout = Layout::new(geometry, elem_size, capacity)
+            .filter(|_| capacity <= max_capacity(elem_size))?;
+        block_bytes(geometry, layout.size)
     }
 
     /// Takes the producer's role; the handle gives it back when dropped.

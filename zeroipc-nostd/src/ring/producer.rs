@@ -13,19 +13,19 @@ use core::time::Duration;
 /// The producer's end of a [`Ring`]: one at a time in all parties.
 #[derive(Debug)]
 pub struct Producer<'a, T> {
-    ring: Ring<'a, T>,
-    half: ByWord<Half<'a, T, u32>, Half<'a, T, Wide>>,
+    pub(super) ring: Ring<'a, T>,
+    pub(super) half: ByWord<Half<'a, T, u32>, Half<'a, T, Wide>>,
     token: Token,
-    items: Ringer<'a>,
+    pub(super) items: Ringer<'a>,
 }
 
 #[derive(Debug)]
-struct Half<'a, T, W: Word> {
-    ends: Ends<'a, T, W>,
+pub(super) struct Half<'a, T, W: Word> {
+    pub(super) ends: Ends<'a, T, W>,
     /// What `tail` holds: nobody else writes it. Points to a slot that is free unless the ring is full.
-    tail: W,
+    pub(super) tail: W,
     /// What `head` held when we last looked, plus the capacity: until `tail` is there, there is room.
-    limit: W,
+    pub(super) limit: W,
 }
 
 impl<'a, T, W: Word> Half<'a, T, W> {

@@ -12,6 +12,7 @@
 
 mod atomic;
 pub(crate) mod hook;
+mod number;
 mod word;
 
 #[cfg(loom)]
@@ -26,6 +27,7 @@ pub use model::Span;
 pub use model::{unexplored, Slab};
 #[cfg(loom)]
 pub(crate) use model::{Racy, Shared, Slots, Words, Wrapped, WrappedWords};
+pub(crate) use number::{Bitwise, Change, NativeInteger};
 #[cfg(not(loom))]
 pub use real::Span;
 #[cfg(not(loom))]

@@ -8,7 +8,8 @@
 //! [`Slab::prepare`] makes those of a table.
 
 use super::atomic::Atomic;
-use super::word::Word;
+use super::number::NativeInteger;
+use super::word::{ByWord, Wide, Word};
 use crate::element::Element;
 use crate::error::RegionError;
 use core::fmt;
@@ -168,9 +169,15 @@ impl<'a> Span<'a> {
     }
 
     pub(crate) fn shared<T: Element>(&self, offset: u64, count: usize) -> Option<Shared<'a, T>> {
-        let per = size_of::<T>() / 4;
-        let words = self.words(offset, 4, count.checked_mul(per)?)?;
-        Some(Shared { words, life: PhantomData })
+        let size = size_of::<T>();
+        let words = if size == 8 {
+            ByWord::W8(self.words(offset, 8, count)?)
+        } else {
+            assert!(size % 4 == 0, "the model has no words of less than 4 bytes");
+            ByWord::W4(self.words(offset, 4, count.checked_mul(size / 4)?)?)
+        };
+        let offset = usize::try_from(offset).ok()?;
+        Some(Shared { span: *self, offset, count, words, life: PhantomData })
     }
 
     /// As in the real form. The first word is explored like any other; for the rest loom takes the first of the possible
@@ -382,6 +389,18 @@ impl<T: Element> Wrapped<'_, T> {
     pub(crate) fn read(&self, index: usize) -> T {
         self.slots.read(index & self.mask).expect("every masked index has a slot")
     }
+
+    pub(crate) fn write_slice(&self, index: usize, values: &[T]) {
+        for (nth, value) in values.iter().enumerate() {
+            self.write(index.wrapping_add(nth), value);
+        }
+    }
+
+    pub(crate) fn read_slice(&self, index: usize, values: &mut [T]) {
+        for (nth, value) in values.iter_mut().enumerate() {
+            *value = self.read(index.wrapping_add(nth));
+        }
+    }
 }
 
 /// The model's [`super::real::Racy`]: relaxed atomics, since here races are allowed and must be noticed by the algorithm.
@@ -426,10 +445,13 @@ impl<'a, T: Element> Racy<'a, T> {
     }
 }
 
-/// The model's [`super::real::Shared`]: elements whose size is a multiple of 4, word by word.
+/// The model's [`super::real::Shared`]: elements of 8 bytes, and of any other multiple of 4, those word by word.
 #[derive(Debug)]
 pub(crate) struct Shared<'a, T> {
-    words: Words<'a, u32>,
+    span: Span<'a>,
+    offset: usize,
+    count: usize,
+    words: ByWord<Words<'a, u32>, Words<'a, Wide>>,
     life: PhantomData<fn() -> T>,
 }
 
@@ -440,23 +462,70 @@ impl<T> Clone for Shared<'_, T> {
 }
 impl<T> Copy for Shared<'_, T> {}
 
-impl<T: Element> Shared<'_, T> {
+impl<T> Shared<'_, T> {
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+}
+
+impl<'a, T: Element> Shared<'a, T> {
     pub(crate) fn load(&self, index: usize) -> Option<T> {
-        let per = size_of::<T>() / 4;
         let mut bytes = Vec::new();
-        for word in 0..per {
-            bytes.extend(self.words.get(index * per + word)?.load(Acquire).to_le_bytes());
+        match self.words {
+            ByWord::W8(words) => bytes.extend(words.get(index)?.load(Acquire).to_le_bytes()),
+            ByWord::W4(words) => {
+                let per = size_of::<T>() / 4;
+                for word in 0..per {
+                    bytes.extend(words.get(index * per + word)?.load(Acquire).to_le_bytes());
+                }
+            }
         }
         T::read_from_bytes(&bytes).ok()
     }
 
     pub(crate) fn store(&self, index: usize, value: &T) -> bool {
-        let per = size_of::<T>() / 4;
-        for (word, bytes) in value.as_bytes().chunks_exact(4).enumerate() {
-            let Some(at) = self.words.get(index * per + word) else { return false };
-            let bytes = [0, 1, 2, 3].map(|i| bytes.get(i).copied().unwrap_or(0));
-            at.store(u32::from_le_bytes(bytes), Release);
+        let bytes = value.as_bytes();
+        match self.words {
+            ByWord::W8(words) => {
+                let (Some(at), Ok(bytes)) = (words.get(index), bytes.try_into()) else {
+                    return false;
+                };
+                at.store(u64::from_le_bytes(bytes), Release);
+            }
+            ByWord::W4(words) => {
+                let per = size_of::<T>() / 4;
+                for (word, bytes) in bytes.chunks_exact(4).enumerate() {
+                    let Some(at) = words.get(index * per + word) else { return false };
+                    let bytes = [0, 1, 2, 3].map(|i| bytes.get(i).copied().unwrap_or(0));
+                    at.store(u32::from_le_bytes(bytes), Release);
+                }
+            }
         }
         true
+    }
+
+    fn fits(&self, start: usize, len: usize) -> bool {
+        start <= self.count && len <= self.count - start
+    }
+
+    pub(crate) fn read_into(&self, start: usize, values: &mut [T]) -> bool {
+        if self.fits(start, values.len()) {
+            for (index, to) in values.iter_mut().enumerate() {
+                *to = self.load(start + index).expect("it fits");
+            }
+            return true;
+        }
+        false
+    }
+
+    pub(crate) fn write_from(&self, start: usize, values: &[T]) -> bool {
+        self.fits(start, values.len())
+            && values.iter().enumerate().all(|(index, value)| self.store(start + index, value))
+    }
+
+    pub(crate) fn native<N: NativeInteger>(&self, index: usize) -> Option<&'a N::Native> {
+        (index < self.count && size_of::<T>() == size_of::<N>()).then_some(())?;
+        let at = self.span.at(self.offset + index * size_of::<T>(), size_of::<T>())?;
+        N::of_cell(self.span.slab.cells.get(at / 4)?.get()?)
     }
 }

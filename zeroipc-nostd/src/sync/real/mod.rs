@@ -4,9 +4,12 @@
 //! as atomics, and payload is moved by relaxed atomic loads and stores of the widest word that its size divides into.
 //! That is what makes a torn or hostile value a wrong value and never undefined behaviour.
 
+mod bulk;
 mod payload;
+mod shared;
 
-pub(crate) use payload::{Racy, Shared, Slots, Wrapped};
+pub(crate) use payload::{Racy, Slots, Wrapped};
+pub(crate) use shared::Shared;
 
 use super::atomic::Atomic;
 use super::hook;
@@ -173,7 +176,9 @@ impl<'a> Span<'a> {
 
     /// Elements that anybody may read and write at any time.
     pub(crate) fn shared<T: Element>(&self, offset: u64, count: usize) -> Option<Shared<'a, T>> {
-        self.slots(offset, size_of::<T>(), count).map(Shared::new)
+        let first =
+            self.strided(offset, size_of::<T>(), count, size_of::<T>(), copy_width::<T>())?;
+        Some(Shared::new(first, count))
     }
 
     fn strided(

@@ -5,12 +5,13 @@
 //! | [`Slots`] | its owner, which the algorithm makes unique | what the last owner wrote |
 //! | [`Wrapped`] | as `Slots`, found by the low bits of a counter | the same |
 //! | [`Racy`] | one writer at a time; readers at any time, who then check whether they raced | maybe a torn value |
-//! | [`Shared`] | anybody at any time | each access stands for itself |
+//! | [`Shared`](super::Shared) | anybody at any time | each access stands for itself |
 
 use super::super::hook;
+use super::bulk::{copy_slice_in, copy_slice_out};
 use crate::element::Element;
 use core::marker::PhantomData;
-use core::mem::{size_of, MaybeUninit};
+use core::mem::{align_of, size_of, MaybeUninit};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{self, Relaxed};
 use portable_atomic::{AtomicU16, AtomicU32, AtomicU8};
@@ -166,6 +167,49 @@ impl<T: Element> Wrapped<'_, T> {
         // SAFETY: as in `write`.
         unsafe { copy_out(self.pointer(index)) }
     }
+
+    /// How many of `count` slots from `index` on lie before the wrap, and how many after it: together at most all there are.
+    #[inline(always)]
+    fn runs(&self, index: usize, count: usize) -> (usize, usize) {
+        let masked = index & self.mask;
+        // Cannot overflow: `mask + 1` slots exist (constructor), and the masked index is at most `mask`.
+        let before = count.min(self.mask - masked + 1);
+        (before, (count - before).min(masked))
+    }
+
+    /// Writes the slots from `index` on, all of which the caller owns; at most as many as there are.
+    #[inline]
+    pub(crate) fn write_slice(&self, index: usize, values: &[T]) {
+        let (before, after) = self.runs(index, values.len());
+        let (first, rest) = values.split_at(before);
+        // SAFETY: `runs` says that so many slots follow from `index` on, each as in `write`, side by side.
+        unsafe { copy_slice_in(self.pointer(index), first) };
+        // SAFETY: as above, from the first slot on.
+        unsafe { copy_slice_in(self.pointer(0), rest.get(..after).unwrap_or_default()) };
+    }
+
+    /// Reads the slots from `index` on, all of which the caller owns; at most as many as there are.
+    #[inline]
+    pub(crate) fn read_slice(&self, index: usize, values: &mut [T]) {
+        let (before, after) = self.runs(index, values.len());
+        let (first, rest) = values.split_at_mut(before);
+        // SAFETY: as in `write_slice`.
+        unsafe { copy_slice_out(self.pointer(index), first) };
+        // SAFETY: as in `write_slice`.
+        unsafe { copy_slice_out(self.pointer(0), rest.get_mut(..after).unwrap_or_default()) };
+    }
+
+    /// The `count` slots from `index` on as plain memory: the part before the wrap, and the part after it. `None` if they
+    /// are not aligned for a `T`.
+    pub(crate) fn as_raw_slices(&self, index: usize, count: usize) -> Option<[NonNull<[T]>; 2]> {
+        let (before, after) = self.runs(index, count);
+        // Slots are side by side and a size is a multiple of its alignment: all are aligned if the first one is.
+        if self.first.as_ptr() as usize % align_of::<T>() != 0 {
+            return None;
+        }
+        let first = NonNull::slice_from_raw_parts(self.pointer(index).cast(), before);
+        Some([first, NonNull::slice_from_raw_parts(self.pointer(0).cast(), after)])
+    }
 }
 
 /// Payload slots that one party at a time writes, and that others may read meanwhile and then check whether they raced.
@@ -218,48 +262,6 @@ impl<T: Element> Racy<'_, T> {
     }
 }
 
-/// Elements without an owner: each load and store stands for itself.
-#[derive(Debug)]
-pub(crate) struct Shared<'a, T> {
-    slots: Slots<'a, T>,
-}
-
-impl<T> Clone for Shared<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for Shared<'_, T> {}
-
-impl<'a, T> Shared<'a, T> {
-    pub(super) fn new(slots: Slots<'a, T>) -> Self {
-        Shared { slots }
-    }
-}
-
-impl<T: Element> Shared<'_, T> {
-    /// One element: a single atomic load with acquire if the size is 1, 2, 4 or 8 (and the target has that width).
-    #[inline(always)]
-    pub(crate) fn load(&self, index: usize) -> Option<T> {
-        let from = self.slots.pointer(index)?;
-        // SAFETY: as in `Slots::write`.
-        let value = unsafe { copy_out(from) };
-        // Turns the relaxed loads above into acquiring ones: what was stored before a value we saw is visible after.
-        core::sync::atomic::fence(Ordering::Acquire);
-        Some(value)
-    }
-
-    /// Stores one element, with release; false if there is no such index.
-    #[inline(always)]
-    pub(crate) fn store(&self, index: usize, value: &T) -> bool {
-        let Some(to) = self.slots.pointer(index) else { return false };
-        core::sync::atomic::fence(Ordering::Release);
-        // SAFETY: as in `Slots::write`.
-        unsafe { copy_in(to, value) };
-        true
-    }
-}
-
 /// The widest word, at most 8 bytes, that the size of `T` divides into: how payload is copied, and how it is aligned.
 pub(super) const fn copy_width<T>() -> usize {
     let size = size_of::<T>();
@@ -275,7 +277,17 @@ pub(super) const fn copy_width<T>() -> usize {
 /// # Safety
 /// `to` must be valid for atomic writes of `size_of::<T>()` bytes and aligned to `copy_width::<T>()`.
 #[inline(always)]
-unsafe fn copy_in<T: Element>(to: NonNull<u8>, value: &T) {
+pub(super) unsafe fn copy_in<T: Element>(to: NonNull<u8>, value: &T) {
+    // SAFETY: the same contract.
+    unsafe { copy_in_ordered(to, value, Relaxed) }
+}
+
+/// [`copy_in`], each store with the ordering given.
+///
+/// # Safety
+/// As for [`copy_in`].
+#[inline(always)]
+pub(super) unsafe fn copy_in_ordered<T: Element>(to: NonNull<u8>, value: &T, order: Ordering) {
     let from = core::ptr::from_ref(value).cast::<u8>();
     macro_rules! by {
         ($int:ty, $atomic:ty) => {
@@ -289,7 +301,7 @@ unsafe fn copy_in<T: Element>(to: NonNull<u8>, value: &T) {
                 // SAFETY: aligned and valid for atomic writes (contract); shared access is atomic on all sides.
                 let target = unsafe { target.cast::<$atomic>().as_ref() };
                 hook::step();
-                target.store(word, Relaxed);
+                target.store(word, order);
             }
         };
     }
@@ -307,7 +319,17 @@ unsafe fn copy_in<T: Element>(to: NonNull<u8>, value: &T) {
 /// # Safety
 /// `from` must be valid for atomic reads of `size_of::<T>()` bytes and aligned to `copy_width::<T>()`.
 #[inline(always)]
-unsafe fn copy_out<T: Element>(from: NonNull<u8>) -> T {
+pub(super) unsafe fn copy_out<T: Element>(from: NonNull<u8>) -> T {
+    // SAFETY: the same contract.
+    unsafe { copy_out_ordered(from, Relaxed) }
+}
+
+/// [`copy_out`], each load with the ordering given.
+///
+/// # Safety
+/// As for [`copy_out`].
+#[inline(always)]
+pub(super) unsafe fn copy_out_ordered<T: Element>(from: NonNull<u8>, order: Ordering) -> T {
     let mut value = MaybeUninit::<T>::uninit();
     let to = value.as_mut_ptr().cast::<u8>();
     macro_rules! by {
@@ -318,7 +340,7 @@ unsafe fn copy_out<T: Element>(from: NonNull<u8>) -> T {
                 // SAFETY: aligned and valid for atomic reads (contract).
                 let source = unsafe { source.cast::<$atomic>().as_ref() };
                 hook::step();
-                let word = source.load(Relaxed);
+                let word = source.load(order);
                 // SAFETY: `at + width <= size_of::<T>()`, inside `value`.
                 let target = unsafe { to.add(at) };
                 // SAFETY: inside `value`, which is ours alone.
