@@ -24,7 +24,7 @@
 
 mod consumer;
 mod producer;
-mod role;
+pub(crate) mod role;
 
 pub use consumer::Consumer;
 pub use producer::Producer;

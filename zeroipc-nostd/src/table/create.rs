@@ -28,6 +28,11 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 /// Bytes of an intent, right before its structure: the name, then the size as two words.
 pub(crate) const INTENT_BYTES: u64 = 40;
 
+/// Bytes that a structure of `size` bytes takes in a region at most: its intent, its alignment to a line, itself.
+pub(crate) fn block_bytes(size: u64, line_bytes: u32) -> Option<u64> {
+    align_up(size.checked_add(INTENT_BYTES)?.checked_add(u64::from(line_bytes) - 8)?, 8)
+}
+
 /// How often a creator starts a step again because another party moved on in between. Each turn means that somebody
 /// else got something done, so only a peer that does nothing but create, or a hostile one, can use them up.
 const TURNS: u32 = 1 << 20;

@@ -41,6 +41,34 @@ impl<'a> EventCount<'a> {
         }
     }
 
+    /// Wakes up to `count` sleepers, if there may be any; [`u32::MAX`] for all. The caller published by a
+    /// read-modify-write just before.
+    #[inline(always)]
+    pub(crate) fn notify_many(&self, notifier: Notifier<'_>, count: u32) {
+        let Some(notifier) = notifier.wait else { return };
+        fence_after_rmw();
+        if self.word.load(Relaxed) & SLEEPERS != 0 {
+            self.wake_many(notifier, count);
+        }
+    }
+
+    #[cold]
+    fn wake_many(&self, notifier: &dyn Wait, count: u32) {
+        // Always moved, unlike in `wake`: there, whoever sets the bit again after another waker cleared it takes the one
+        // thing that was published. Here more than one party has something to see, also one on its way to sleep.
+        let moved = self.word.fetch_add(EPOCH, AcqRel).wrapping_add(EPOCH);
+        if notifier.wake(WaitWord(self.word), count) == 0 {
+            self.clear(notifier, moved);
+        }
+    }
+
+    /// Nobody was asleep: clears the bit, so that the next waker saves the call.
+    fn clear(&self, notifier: &dyn Wait, moved: u32) {
+        let _ = self.word.compare_exchange(moved, moved & !SLEEPERS, AcqRel, Relaxed);
+        // Whoever went to sleep on `moved` between the two calls would be forgotten by the clear bit.
+        notifier.wake(WaitWord(self.word), u32::MAX);
+    }
+
     #[cold]
     fn wake(&self, notifier: &dyn Wait, word: u32) {
         let moved = word.wrapping_add(EPOCH);
@@ -51,9 +79,7 @@ impl<'a> EventCount<'a> {
             return;
         }
         if notifier.wake(WaitWord(self.word), 1) == 0 {
-            let _ = self.word.compare_exchange(moved, moved & !SLEEPERS, AcqRel, Relaxed);
-            // Whoever went to sleep on `moved` between the two calls would be forgotten by the clear bit.
-            notifier.wake(WaitWord(self.word), u32::MAX);
+            self.clear(notifier, moved);
         }
     }
 }
