@@ -41,8 +41,8 @@ fn one_permit_guards_data() {
 fn three_take_turns() {
     bounded(1).check(|| {
         let (slab, kernel) = (semaphore(1, 1), Kernel::new());
-        let parties = [(); 3]
-            .map(|()| party(&slab, &kernel, |region| drop(open(region).acquire().unwrap())));
+        let parties =
+            [(); 3].map(|()| party(&slab, &kernel, |region| drop(open(region).acquire().unwrap())));
         parties.into_iter().for_each(|party| party.join().unwrap());
     });
 }

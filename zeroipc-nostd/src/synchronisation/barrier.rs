@@ -423,7 +423,7 @@ impl Drop for Participant<'_> {
     fn drop(&mut self) {
         // Not ours any more only if another took it over, believing us dead.
         if self.party.compare_exchange(self.me, 0, AcqRel, Relaxed).is_ok() {
-            self.barrier.seekers.notify(self.barrier.notifier);
+            self.barrier.seekers.notify_many(self.barrier.notifier, 1);
         }
     }
 }
