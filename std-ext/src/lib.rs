@@ -31,6 +31,11 @@
 //! | the latest values, many writers and readers | [`Array`] | never |
 //! | a stream, from one producer to one consumer | [`Ring`] | [`Producer::push`], [`Consumer::pop`] if asked to |
 //! | work or messages, among many producers and consumers | [`Queue`] | [`Queue::push`], [`Queue::pop`] if asked to |
+//! | a number of resources | [`Semaphore`] | [`Semaphore::acquire`] for a holder |
+//! | that something happened | [`Event`] | [`Event::wait`] for who sets it |
+//! | that a number of things are done, once | [`Latch`] | [`Latch::wait`] for who still has to count |
+//! | a step of work, among all who take part | [`Barrier`] | [`Barrier::wait`] for all |
+//! | an initialisation | [`Once`] | [`Once::call_once`] for who runs it |
 //!
 //! ## Waiting
 //!
