@@ -19,7 +19,7 @@ struct Odd;
 
 impl Liveness for Odd {
     fn is_dead(&self, party: PartyId) -> bool {
-        party.number() % 2 != 0
+        party.number() & 1 != 0
     }
 }
 
