@@ -31,6 +31,11 @@
 //! | the latest values, and counters, many writers and readers | [`Array`] | never |
 //! | a stream, from one producer to one consumer, also many at a time or in place | [`Ring`] | [`Producer::push`], [`Consumer::pop`] and their like if asked to |
 //! | work or messages, among many producers and consumers | [`Queue`] | [`Queue::push`], [`Queue::pop`] if asked to |
+//! | a number of resources | [`Semaphore`] | [`Semaphore::acquire`] for a holder |
+//! | that something happened | [`Event`] | [`Event::wait`] for who sets it |
+//! | that a number of things are done, once | [`Latch`] | [`Latch::wait`] for who still has to count |
+//! | a step of work, among all who take part | [`Barrier`] | [`Barrier::wait`] for all |
+//! | an initialisation | [`Once`] | [`Once::call_once`] for who runs it |
 //!
 //! ## Waiting
 //!

@@ -11,6 +11,11 @@
 //! | [`Array`] | load and store wait-free; updating in place (`fetch_add` and its like) lock-free | only for updating in place |
 //! | [`Ring`] | push and pop, one or many at a time or in place, wait-free; one producer, one consumer | no |
 //! | [`Queue`] | push and pop lock-free, with any one party stopped anywhere inside; many producers, many consumers | yes |
+//! | [`Semaphore`] | try and release lock-free; acquiring waits for some holder | yes |
+//! | [`Event`] | set, reset and query wait-free; waiting waits for who sets it | yes |
+//! | [`Latch`] | count down lock-free, query wait-free; waiting waits for who still has to count | with a counter for each party no |
+//! | [`Barrier`] | waits for all participants | yes |
+//! | [`Once`] | query wait-free; the others wait for who runs it | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
 //!
@@ -49,6 +54,7 @@ mod region;
 mod ring;
 mod slots;
 mod sync;
+mod synchronisation;
 mod table;
 mod view;
 mod wait;
@@ -56,8 +62,9 @@ mod wait;
 pub use array::{Array, Integer, Number};
 pub use element::Element;
 pub use error::{
-    IndexOutOfBounds, NameError, PopError, PopTimeoutError, PushError, PushTimeoutError,
-    RegionError, RoleTaken, StructureError, UpdateError, WaitError,
+    AcquireError, ArriveError, BarrierError, CountDownError, IndexOutOfBounds, NameError, NoPlace,
+    OnceError, PartyError, PopError, PopTimeoutError, PushError, PushTimeoutError, RegionError,
+    ReleaseError, RoleTaken, StructureError, TryAcquireError, UpdateError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
 pub use name::Name;
@@ -67,6 +74,10 @@ pub use queue::{PopGrant, PushGrant, Queue, Refused};
 pub use region::Region;
 pub use ring::{Consumer, Producer, ReadGrant, Ring, WriteGrant};
 pub use sync::Span;
+pub use synchronisation::{
+    Barrier, BarrierWaitResult, Event, EventMode, Latch, LatchParty, Once, OnceRun, OnceState,
+    Participant, Permit, Semaphore,
+};
 pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};
 pub use view::{StructureInfo, View};

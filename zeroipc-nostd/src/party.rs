@@ -6,7 +6,12 @@ use core::num::NonZeroU32;
 /// Bits of a party's number: what a lock's word has room for beside its flags.
 pub(crate) const PARTY_BITS: u32 = 30;
 
+/// The owner that a party without a number records: nobody can learn of its death.
+pub(crate) const UNKNOWN_PARTY: u32 = (1 << PARTY_BITS) - 1;
+
 /// The number by which a party is known in a region: what a lock records as its owner. From 1 to 2^30 - 1.
+///
+/// The last one means "unknown": a party with this number is never reported dead.
 ///
 /// No two parties that live at the same time may have the same one, and a number should not come again soon after its
 /// holder's death. A region without numbers (see [`Region::with_party`](crate::Region::with_party)) works, but then nobody
@@ -60,10 +65,15 @@ pub(crate) struct Membership<'a> {
 }
 
 impl Membership<'_> {
+    /// The number that this party records as an owner.
+    pub(crate) fn number(&self) -> u32 {
+        self.me.map_or(UNKNOWN_PARTY, PartyId::number)
+    }
+
     /// Whether the party with this number in the region is known to be dead. Numbers that are none are not.
     pub(crate) fn is_dead(&self, number: u32) -> bool {
         match (self.liveness, PartyId::new(number)) {
-            (Some(liveness), Some(party)) => liveness.is_dead(party),
+            (Some(liveness), Some(party)) if number != UNKNOWN_PARTY => liveness.is_dead(party),
             _ => false,
         }
     }

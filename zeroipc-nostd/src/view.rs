@@ -5,6 +5,7 @@ use crate::geometry::{BadGeometry, Geometry};
 use crate::name::Name;
 use crate::prefix::{Kind, Prefix};
 use crate::sync::Span;
+use crate::synchronisation;
 use crate::table::record::Capability;
 use crate::table::{BadEntry, Entry, Table, TableVersion};
 
@@ -43,6 +44,9 @@ pub struct StructureInfo {
     /// How many elements fit.
     pub capacity: u64,
     /// How many elements are in it now; `None` where that has no meaning, or the kind is not known here.
+    ///
+    /// Of a semaphore the free permits, of an event 1 while it is set, of a latch what is left to count, of a barrier who
+    /// has arrived, of a once 1 when it is done.
     pub fill: Option<u64>,
 }
 
@@ -154,6 +158,11 @@ impl<'a> View<'a> {
             Kind::ARRAY => Some(crate::array::fill(part, &prefix).ok_or(corrupt)?),
             Kind::RING => Some(crate::ring::fill(part, &prefix).ok_or(corrupt)?),
             Kind::QUEUE => Some(crate::queue::fill(part, &prefix).ok_or(corrupt)?),
+            Kind::SEMAPHORE => Some(synchronisation::semaphore_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::EVENT => Some(synchronisation::event_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::LATCH => Some(synchronisation::latch_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::BARRIER => Some(synchronisation::barrier_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::ONCE => Some(synchronisation::once_fill(part, &prefix).ok_or(corrupt)?),
             _ => None,
         };
         Ok(StructureInfo {

@@ -1,10 +1,15 @@
 //! What can go wrong, one enum per concern. Each message says what to do next where that is known.
 
+mod counting;
 mod operation;
 mod region;
 mod structure;
 mod waiting;
 
+pub use counting::{
+    AcquireError, ArriveError, BarrierError, CountDownError, NoPlace, OnceError, PartyError,
+    ReleaseError, TryAcquireError,
+};
 pub use operation::{
     IndexOutOfBounds, PopError, PopTimeoutError, PushError, PushTimeoutError, RoleTaken,
     UpdateError,

@@ -48,6 +48,12 @@ pub enum StructureError {
         /// Capacity found.
         found: u64,
     },
+    /// The structure exists in another form: an event of the other mode, a latch with other parties (from
+    /// `open_or_create`).
+    WrongForm {
+        /// Its name.
+        name: Name,
+    },
     /// The table has no free entry.
     TableFull {
         /// Entries in the table.
@@ -131,6 +137,9 @@ impl fmt::Display for StructureError {
             ),
             Self::WrongCapacity { name, expected, found } => {
                 write!(f, "{name:?} exists with a capacity of {found}, not {expected}")
+            }
+            Self::WrongForm { name } => {
+                write!(f, "{name:?} exists in another form; open it to see which")
             }
             Self::TableFull { max_entries } => write!(
                 f,

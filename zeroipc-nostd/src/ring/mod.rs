@@ -29,7 +29,7 @@ mod bulk;
 mod consumer;
 mod grant;
 mod producer;
-mod role;
+pub(crate) mod role;
 
 pub use consumer::Consumer;
 pub use grant::{ReadGrant, WriteGrant};

@@ -74,6 +74,14 @@ impl<'a, W: Word> Atomic<'a, W> {
     }
 }
 
+#[cfg(loom)]
+impl Atomic<'_, u32> {
+    /// Tells words apart.
+    pub(crate) fn id(self) -> usize {
+        core::ptr::from_ref(self.native) as usize
+    }
+}
+
 #[cfg(not(loom))]
 impl<'a> Atomic<'a, u32> {
     /// The word as the system's waiting call needs it.

@@ -40,6 +40,14 @@ impl<'a> WaitWord<'a> {
     pub fn address(self) -> &'a core::sync::atomic::AtomicU32 {
         self.0.address()
     }
+
+    /// In the model: which word it is.
+    #[cfg(loom)]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn id(self) -> usize {
+        self.0.id()
+    }
 }
 
 /// How a party waits and wakes. Implementations are shared between threads.

@@ -1,6 +1,7 @@
 //! A `Wait` for tests: really asleep, and counted.
+#![allow(dead_code)] // each test file uses a part of it
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,9 +19,8 @@ pub(crate) struct Sleeper {
 
 #[derive(Debug, Default)]
 struct Books {
-    /// By the word's address: who sleeps there, and how many of them were told to wake.
-    asleep: HashMap<usize, u32>,
-    told: HashMap<usize, u32>,
+    /// By the word's address: who sleeps there, by the number of its sleep. Who is not there any more was told to wake.
+    asleep: HashMap<usize, BTreeSet<u32>>,
     sleeps: u32,
     /// How many each call of `wake` asked for.
     wakes: Vec<u32>,
@@ -58,7 +58,8 @@ impl Sleeper {
 
     /// Returns when `count` are asleep, at any words.
     pub(crate) fn until_asleep(&self, count: u32) {
-        while self.books.lock().unwrap().asleep.values().sum::<u32>() < count {
+        let asleep = |books: &Books| books.asleep.values().map(|at| at.len() as u32).sum::<u32>();
+        while asleep(&self.books.lock().unwrap()) < count {
             thread::yield_now();
         }
     }
@@ -75,17 +76,17 @@ impl Wait for Sleeper {
         if word.load() != expected {
             return;
         }
-        *books.asleep.entry(address).or_default() += 1;
+        let mine = books.sleeps;
         books.sleeps += 1;
+        books.asleep.entry(address).or_default().insert(mine);
         loop {
-            let told = books.told.entry(address).or_default();
-            if *told > 0 {
-                *told -= 1;
-                return; // `wake` has counted us out
+            let asleep = books.asleep.entry(address).or_default();
+            if !asleep.contains(&mine) {
+                return;
             }
             let left = deadline.saturating_sub(self.now());
             if left == 0 && !self.deep {
-                *books.asleep.entry(address).or_default() -= 1;
+                asleep.remove(&mine);
                 return;
             }
             let pause =
@@ -99,9 +100,10 @@ impl Wait for Sleeper {
         let mut books = self.books.lock().unwrap();
         books.wakes.push(count);
         let asleep = books.asleep.entry(address).or_default();
-        let woken = count.min(*asleep);
-        *asleep -= woken;
-        *books.told.entry(address).or_default() += woken;
+        let woken = count.min(asleep.len() as u32);
+        for _ in 0..woken {
+            asleep.pop_first();
+        }
         books.woken += woken;
         self.condition.notify_all();
         woken
