@@ -11,6 +11,9 @@
 //! | [`Array`] | load and store wait-free | no |
 //! | [`Ring`] | push and pop wait-free; one producer, one consumer | no |
 //! | [`Queue`] | push and pop lock-free, with any one party stopped anywhere inside; many producers, many consumers | yes |
+//! | [`Mutex`] | waits for the owner, notices its death | yes |
+//! | [`RwLock`] | readers wait for the writer, the writer for readers; both notice deaths | yes |
+//! | [`Monitor`] | waits for the owner and for whom it is to be notified by; notices the owner's death | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
 //!
@@ -49,6 +52,7 @@ mod region;
 mod ring;
 mod slots;
 mod sync;
+mod synchronisation;
 mod table;
 mod view;
 mod wait;
@@ -56,8 +60,8 @@ mod wait;
 pub use array::Array;
 pub use element::Element;
 pub use error::{
-    IndexOutOfBounds, NameError, PopError, PopTimeoutError, PushError, PushTimeoutError,
-    RegionError, RoleTaken, StructureError, WaitError,
+    IndexOutOfBounds, LockError, NameError, PopError, PopTimeoutError, PushError, PushTimeoutError,
+    RegionError, RoleTaken, StructureError, TryLockError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
 pub use name::Name;
@@ -67,6 +71,10 @@ pub use queue::Queue;
 pub use region::Region;
 pub use ring::{Consumer, Producer, Ring};
 pub use sync::Span;
+pub use synchronisation::{
+    Monitor, MonitorGuard, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    WaitTimeoutResult,
+};
 pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};
 pub use view::{StructureInfo, View};

@@ -2,11 +2,12 @@
 
 use crate::element::Element;
 use crate::error::{RegionError, StructureError};
-use crate::geometry::{Geometry, WordSize};
+use crate::geometry::{align_up, Geometry, WordSize};
 use crate::name::Name;
 use crate::party::{Liveness, Membership, PartyId};
 use crate::prefix::{Kind, Prefix};
 use crate::sync::{native_cas, Span, HAS_WIDE};
+use crate::table::create::INTENT_BYTES;
 use crate::table::record::Capability;
 use crate::table::{FormatOptions, Plan, Table};
 use crate::view::{check_geometry, View};
@@ -232,6 +233,13 @@ pub(crate) fn elem_size<T: Element>() -> Result<u32, StructureError> {
         Ok(size) if size <= 1 << 30 => Ok(size),
         _ => Err(StructureError::ElementTooLarge { size: size_of::<T>() }),
     }
+}
+
+/// Bytes that a structure of `size` bytes takes in a region at most: with the record of its creation in front of it, and
+/// with what aligns it to its line.
+pub(crate) fn block_bytes(geometry: Geometry, size: u64) -> Option<u64> {
+    let in_front = INTENT_BYTES + u64::from(geometry.line_bytes()) - 8;
+    align_up(size.checked_add(in_front)?, 8)
 }
 
 /// Opens a structure, or creates it if there is none: whichever party comes first creates.

@@ -1,10 +1,12 @@
 //! What can go wrong, one enum per concern. Each message says what to do next where that is known.
 
+mod locking;
 mod operation;
 mod region;
 mod structure;
 mod waiting;
 
+pub use locking::{LockError, TryLockError};
 pub use operation::{
     IndexOutOfBounds, PopError, PopTimeoutError, PushError, PushTimeoutError, RoleTaken,
 };

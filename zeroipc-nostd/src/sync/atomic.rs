@@ -85,6 +85,14 @@ impl<'a> Atomic<'a, u32> {
     }
 }
 
+#[cfg(loom)]
+impl Atomic<'_, u32> {
+    /// Tells words apart.
+    pub(crate) fn key(self) -> usize {
+        core::ptr::from_ref(self.native) as usize
+    }
+}
+
 /// A word of the table: 4 bytes in version 1, 4 or 8 in version 3. Not for hot paths.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum AnyWord<'a> {

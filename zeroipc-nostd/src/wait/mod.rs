@@ -40,6 +40,13 @@ impl<'a> WaitWord<'a> {
     pub fn address(self) -> &'a core::sync::atomic::AtomicU32 {
         self.0.address()
     }
+
+    /// Tells words apart in a model.
+    #[cfg(loom)]
+    #[must_use]
+    pub fn key(self) -> usize {
+        self.0.key()
+    }
 }
 
 /// How a party waits and wakes. Implementations are shared between threads.
@@ -109,6 +116,13 @@ impl<'a> Notifier<'a> {
 pub(crate) struct Limit<'a> {
     pub(crate) waiter: &'a dyn Wait,
     pub(crate) deadline: Option<u64>,
+}
+
+impl Limit<'_> {
+    /// Whether the deadline has passed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| self.waiter.now() >= deadline)
+    }
 }
 
 /// `timeout` from now on the waiter's clock; `None`, for ever, if that is beyond the clock.
