@@ -111,6 +111,27 @@ fn a_sleeper_that_gives_up_costs_nobody_the_wake_up() {
     });
 }
 
+/// The same after a sleep, while the owner comes again.
+#[test]
+fn a_woken_sleeper_that_gives_up_costs_nobody_the_wake_up() {
+    bounded(3).check(|| {
+        let (slab, kernel) = (memory(), Kernel::new());
+        let owner = party(&slab, &kernel, 1, |region, _| {
+            let mutex = mutex(region);
+            drop(mutex.lock().unwrap());
+            drop(mutex.lock().unwrap());
+        });
+        let hasty = party(&slab, &kernel, 2, |region, kernel| {
+            let mutex = mutex(region);
+            drop(mutex.lock_with(kernel, Some(1)));
+        });
+        let patient = party(&slab, &kernel, 3, |region, _| drop(mutex(region).lock().unwrap()));
+        owner.join().unwrap();
+        hasty.join().unwrap();
+        patient.join().unwrap();
+    });
+}
+
 /// Takes the lock, begins to write, and dies.
 fn dies_with_it(region: Region<'_>, kernel: &Kernel, number: u32) -> u32 {
     let mutex = mutex(region);

@@ -4,15 +4,20 @@
 use loom::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Acquire};
 use loom::sync::{Condvar, Mutex};
 use loom::thread::{self, JoinHandle, ThreadId};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use zeroipc_nostd::testing::{unexplored, Slab};
 use zeroipc_nostd::{Liveness, PartyId, Region, Wait, WaitWord};
 
+loom::thread_local! {
+    static SLEPT: Cell<u64> = Cell::new(0);
+}
+
 /// A kernel's futex: comparing and going to sleep is one step, and sleepers are woken in order.
 ///
-/// Its clock stands still, so nobody wakes by time; except that after a death everybody wakes, or does not go to sleep, once,
-/// as the end of a slice would have it.
+/// Nobody wakes by time; except that after a death everybody wakes, or does not go to sleep, once, as the end of a slice would
+/// have it. Each party's clock counts how often it has slept, so a deadline of 1 is that of one who gives up after one sleep.
 #[derive(Debug)]
 pub struct Kernel {
     books: Mutex<Books>,
@@ -28,7 +33,6 @@ struct Books {
     deaths: u32,
     /// Of how many deaths each thread has heard by waking.
     heard: HashMap<ThreadId, u32>,
-    sleeps: u32,
 }
 
 impl Kernel {
@@ -53,7 +57,7 @@ impl Kernel {
 
 impl Wait for Kernel {
     fn now(&self) -> u64 {
-        0
+        SLEPT.with(Cell::get)
     }
 
     fn wait(&self, word: WaitWord<'_>, expected: u32, _deadline: u64) {
@@ -69,6 +73,7 @@ impl Wait for Kernel {
             while books.sleepers.get(&word.key()).is_some_and(|here| here.1 <= place) {
                 books = self.changed.wait(books).unwrap();
             }
+            SLEPT.with(|slept| slept.set(slept.get() + 1));
         }
     }
 

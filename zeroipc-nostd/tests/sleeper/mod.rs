@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use zeroipc_nostd::{Wait, WaitWord};
 
-/// Sleeps by a mutex and a condition, as a kernel would by a futex.
+/// Sleeps by a mutex and a condition, as a kernel would by a futex: who is woken was asleep before, the first of them first.
 #[derive(Debug)]
 pub(crate) struct Sleeper {
     start: Instant,
@@ -18,9 +18,8 @@ pub(crate) struct Sleeper {
 
 #[derive(Debug, Default)]
 struct Books {
-    /// By the word's address: who sleeps there, and how many of them were told to wake.
-    asleep: HashMap<usize, u32>,
-    told: HashMap<usize, u32>,
+    /// By the word's address: who sleeps there, by the number of their sleep, in order. Whoever is woken is taken out.
+    asleep: HashMap<usize, Vec<u32>>,
     sleeps: u32,
     /// How many each call of `wake` asked for.
     wakes: Vec<u32>,
@@ -58,7 +57,9 @@ impl Sleeper {
 
     /// Returns when `count` are asleep, at any words.
     pub(crate) fn until_asleep(&self, count: u32) {
-        while self.books.lock().unwrap().asleep.values().sum::<u32>() < count {
+        while self.books.lock().unwrap().asleep.values().map(Vec::len).sum::<usize>()
+            < count as usize
+        {
             thread::yield_now();
         }
     }
@@ -75,17 +76,16 @@ impl Wait for Sleeper {
         if word.load() != expected {
             return;
         }
-        *books.asleep.entry(address).or_default() += 1;
+        let me = books.sleeps;
         books.sleeps += 1;
+        books.asleep.entry(address).or_default().push(me);
         loop {
-            let told = books.told.entry(address).or_default();
-            if *told > 0 {
-                *told -= 1;
-                return; // `wake` has counted us out
+            if !books.asleep.entry(address).or_default().contains(&me) {
+                return;
             }
             let left = deadline.saturating_sub(self.now());
             if left == 0 && !self.deep {
-                *books.asleep.entry(address).or_default() -= 1;
+                books.asleep.entry(address).or_default().retain(|sleeper| *sleeper != me);
                 return;
             }
             let pause =
@@ -99,9 +99,8 @@ impl Wait for Sleeper {
         let mut books = self.books.lock().unwrap();
         books.wakes.push(count);
         let asleep = books.asleep.entry(address).or_default();
-        let woken = count.min(*asleep);
-        *asleep -= woken;
-        *books.told.entry(address).or_default() += woken;
+        let woken = count.min(asleep.len() as u32);
+        asleep.drain(..woken as usize);
         books.woken += woken;
         self.condition.notify_all();
         woken

@@ -7,17 +7,18 @@
 //! |---|---|
 //! | 0 to 29 | the reader's number; 0 while the place is free |
 //! | 30 | *waiting*: the reader waits for the gate; clear: it reads, or is about to look whether it may |
-//! | 31 | *awaited*: a writer may be asleep on the place |
+//! | 31 | of a place that is not *waiting*, *awaited*: a writer may be asleep on it; of one that is, *poked*: not to be slept on |
 //!
 //! 1. Read: CAS the own number into a free place. Full fence. If the gate is free, the reader is in. Otherwise make the place
-//!    *waiting*, wake the writer if it was *awaited*, set the gate's *sleepers*, look at the gate once more, and sleep on the
-//!    place until it is not *waiting* any more.
+//!    *waiting*, wake the writer if it was *awaited*, set the gate's *sleepers*, look at the gate once more (if it is free, the
+//!    place is reading again, and so on from the fence), and sleep on the place while it is *waiting* and not *poked*.
 //! 2. Stop reading: CAS the place to 0 (release); if it was *awaited* wake the writer, and if somebody waits for a place, one of
 //!    them.
 //! 3. Write: take the gate. Full fence. Go through the places, and wait for each that is neither free nor *waiting*, asleep on
 //!    it if it takes long.
-//! 4. Stop writing: while the gate has *sleepers*, clear that flag, make every *waiting* place a reading one, and wake its
-//!    reader. Then CAS the gate free (release), and wake one writer if there were *sleepers*.
+//! 4. Stop writing: if the gate has *sleepers*, clear that flag, make every *waiting* place a reading one, and wake its
+//!    reader. Then CAS the gate free (release). If it had *sleepers* again, poke and wake the readers that are *waiting* now. If it
+//!    had *sleepers* at all, wake one writer.
 //!
 //! **Exclusion.** A reader's CAS on its place and the look at the gate, and a writer's CAS on the gate and its look at the places,
 //! have a full fence in between (Dekker 1965): one of the two sees the other, or both do, and then the reader gives way. A reader
@@ -28,8 +29,9 @@
 //! readers that sleep, whom the next writer then waits for, so writers do not starve readers. A reader that has announced
 //! itself waits for two writers at most. Writers among each other are as unfair as a Mutex.
 //!
-//! **No wake-up is lost.** A reader makes its place *waiting*, then sets the gate's *sleepers*; the writer clears the flag and then
-//! looks at the places, and cannot free the gate while the flag is set. A writer sleeps on a place's very word.
+//! **No wake-up is lost.** A reader makes its place *waiting*, then sets the gate's *sleepers*, then looks at the gate; a writer that
+//! clears the flag looks at the places afterwards. If a reader was not *waiting* at that moment, because it was trying the gate, it
+//! finds its place *poked* by itself, and announces itself anew. A writer sleeps on a place's very word.
 //!
 //! Many words, one for each reader, are the idea of the "big-reader" locks of Linux 2.4 and of Hsieh and Weihl (1992,
 //! <https://doi.org/10.1109/IPPS.1992.222989>): readers on different places share no line that they write.
@@ -42,14 +44,13 @@ use super::super::lock_word::{
 };
 use crate::sync::{fence_after_rmw, Atomic, Words};
 use crate::wait::{Announce, EventCount, Limit, Wait, WaitWord};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 const WAITING: u32 = 1 << 30;
+/// Of a reading place.
 const AWAITED: u32 = 1 << 31;
-
-/// How often a writer that goes lets in who came to sleep meanwhile. More than a few mean that readers come and sleep without
-/// end; then it leaves the rest to the next writer, or to their next look.
-const ROUNDS: u32 = 8;
+/// Of a waiting place.
+const POKED: u32 = 1 << 31;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Core<'a> {
@@ -71,6 +72,10 @@ fn is_reading(place: u32) -> bool {
     place & NUMBER != 0 && place & WAITING == 0
 }
 
+fn is_waiting(place: u32) -> bool {
+    place & NUMBER != 0 && place & WAITING != 0
+}
+
 impl<'a> Core<'a> {
     fn me(&self) -> u32 {
         self.gate.identity.number()
@@ -84,7 +89,8 @@ impl<'a> Core<'a> {
 
     fn wake(&self, place: Atomic<'_, u32>) {
         if let Some(waiter) = self.gate.notifier.waiter() {
-            waiter.wake(WaitWord(place), 1);
+            // A reader and a writer may be asleep on it at a time, if one of them is about to look again: all, so that none is forgotten.
+            waiter.wake(WaitWord(place), u32::MAX);
         }
     }
 
@@ -130,13 +136,13 @@ impl<'a> Core<'a> {
     fn leave(&self, index: usize, from: u32, to: u32) -> bool {
         let Some(place) = self.places.get(index) else { return false };
         // Release: what was read, was read before the next writer writes.
-        exchange_if(place, from, |now| now & !AWAITED == from, |_| to)
+        exchange_if(place, from, |now| now & !(AWAITED | POKED) == from, |_| to)
             .is_ok_and(|was| self.after_leaving(place, was, to))
     }
 
     /// Tells those that wait for what a place was; always true.
     fn after_leaving(&self, place: Atomic<'_, u32>, was: u32, to: u32) -> bool {
-        if was & AWAITED != 0 {
+        if is_reading(was) && was & AWAITED != 0 {
             self.wake(place);
         }
         if to == 0 {
@@ -204,21 +210,18 @@ impl<'a> Core<'a> {
         let (me, waiting) = (self.me(), self.me() | WAITING);
         let for_gate = Asking::new(InPlace { gate: &self.gate, place, waiting });
         let look = |ask: bool| {
-            for _ in 0..ROUNDS {
-                if place.load(Relaxed) != waiting {
-                    break;
-                }
+            if place.load(Relaxed) & !POKED == waiting {
                 if !self.is_open(ask) {
                     return None;
                 }
                 // On our own account, unless a writer lets us in at this moment.
                 if self.leave(index, waiting, me) {
-                    if let Some(reading) = self.enter(index) {
-                        return Some(Entry::Entered(reading));
+                    let entered = self.enter(index).map(Entry::Entered);
+                    if entered.is_none() {
+                        // The writer may have let in all that waited while we did not: not to be slept on.
+                        self.leave(index, me, waiting | POKED);
                     }
-                    self.leave(index, me, waiting);
-                    // The writer may have let in all that waited while we did not, and be gone.
-                    self.gate.word.fetch_or(SLEEPERS, Release);
+                    return entered;
                 }
             }
             // Acquire: what the writer wrote that let us in.
@@ -229,7 +232,7 @@ impl<'a> Core<'a> {
                     let inconsistent = gate & INCONSISTENT != 0;
                     Some(Entry::Entered(Reading { place: index, inconsistent }))
                 }
-                still if still == waiting => None,
+                still if still & !POKED == waiting => None,
                 _ => Some(Entry::Lost),
             }
         };
@@ -295,40 +298,35 @@ impl<'a> Core<'a> {
     /// Lets in who waits, and opens the gate.
     pub(super) fn stop_writing(&self, held: Held) {
         let mine = |now: u32| now & NUMBER == self.me();
+        let sleepers = |now: u32| now & SLEEPERS != 0;
         let mut told = false;
-        for _ in 0..ROUNDS {
-            // With *sleepers*: as it will be left, but still ours, so that who is let in knows about the value what we say now.
-            // Without: free (release). In both cases the word is another for whoever is on the way to sleep.
-            let next = |now: u32| match now & SLEEPERS {
-                0 => held.leave | if told { self.gate.left_to_wake(SLEEPERS) } else { 0 },
-                _ => self.me() | held.leave,
-            };
-            match exchange_if(self.gate.word, held.word, mine, next) {
-                Err(_) => return, // taken over
-                Ok(was) if was & SLEEPERS != 0 => {
-                    told = true;
-                    self.let_in();
-                }
-                Ok(_) => {
-                    if told {
-                        self.gate.wake_one();
-                    }
-                    return;
-                }
+        if sleepers(held.word) || sleepers(self.gate.word.load(Relaxed)) {
+            // The gate as it will be left, but still ours: who is let in knows about the value what we say now.
+            let kept = self.me() | held.leave;
+            if exchange_if(self.gate.word, held.word, mine, |_| kept).is_ok_and(sleepers) {
+                told = true;
+                self.each_waiting(|place| place & NUMBER);
             }
         }
-        // Free, with the flag as it is.
-        if exchange_if(self.gate.word, held.word, mine, |now| held.leave | now & SLEEPERS).is_ok() {
+        // Release: what this writer wrote is visible to the next, and to readers that enter by themselves.
+        let left = |now: u32| {
+            held.leave | self.gate.left_to_wake(if told { SLEEPERS } else { now & SLEEPERS })
+        };
+        let Ok(was) = exchange_if(self.gate.word, held.word, mine, left) else { return };
+        if sleepers(was) {
+            // They came too late to be let in, and may be asleep before an open gate.
+            self.each_waiting(|place| place | POKED);
+        }
+        if told || sleepers(was) {
             self.gate.wake_one();
         }
     }
 
-    /// Makes all waiting readers reading ones.
-    fn let_in(&self) {
+    /// Moves all waiting readers on, and wakes them.
+    fn each_waiting(&self, to: impl Fn(u32) -> u32) {
         for place in self.each_place() {
             let seen = place.load(Acquire);
-            let waits = |now: u32| now & WAITING != 0 && now & NUMBER != 0;
-            if exchange_if(place, seen, waits, |now| now & NUMBER).is_ok() {
+            if exchange_if(place, seen, is_waiting, &to).is_ok() {
                 self.wake(place);
             }
         }
@@ -367,6 +365,8 @@ struct InPlace<'l, 'a> {
 
 impl Announce for InPlace<'_, '_> {
     fn announce(&self, waiter: &dyn Wait) -> (WaitWord<'_>, u32) {
+        let poked = self.waiting | POKED;
+        let _ = exchange_if(self.place, poked, |now| now == poked, |_| self.waiting);
         let _ = self.gate.announce(waiter);
         (WaitWord(self.place), self.waiting)
     }
