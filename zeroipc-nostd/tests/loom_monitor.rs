@@ -106,6 +106,29 @@ fn two_waiters_are_notified_at_once() {
     });
 }
 
+/// One waits again while another is still on the way to sleep: what was notified in between must not look undone.
+#[test]
+fn a_waiter_that_comes_again_hides_no_notification() {
+    bounded(2).check(|| {
+        let (slab, kernel) = (memory(), Kernel::new());
+        let again = party(&slab, &kernel, 1, |region, _| {
+            consume(region);
+            consume(region);
+        });
+        let once = party(&slab, &kernel, 2, |region, _| consume(region));
+        let producer = party(&slab, &kernel, 3, |region, _| {
+            produce(region, 2);
+            monitor(region).notify_all();
+            produce(region, 1);
+            monitor(region).notify_one();
+        });
+        producer.join().unwrap();
+        again.join().unwrap();
+        once.join().unwrap();
+        assert_eq!(value(&slab), 0);
+    });
+}
+
 /// What the one does not count, the other must not undo.
 #[test]
 fn two_notify_at_once() {
