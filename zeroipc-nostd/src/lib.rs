@@ -16,6 +16,9 @@
 //! | [`Latch`] | count down lock-free, query wait-free; waiting waits for who still has to count | with a counter for each party no |
 //! | [`Barrier`] | waits for all participants | yes |
 //! | [`Once`] | query wait-free; the others wait for who runs it | yes |
+//! | [`Mutex`] | waits for the owner, notices its death | yes |
+//! | [`RwLock`] | readers wait for the writer, the writer for readers; both notice deaths | yes |
+//! | [`Monitor`] | waits for the owner and for whom it is to be notified by; notices the owner's death | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
 //!
@@ -62,9 +65,10 @@ mod wait;
 pub use array::{Array, Integer, Number};
 pub use element::Element;
 pub use error::{
-    AcquireError, ArriveError, BarrierError, CountDownError, IndexOutOfBounds, NameError, NoPlace,
-    OnceError, PartyError, PopError, PopTimeoutError, PushError, PushTimeoutError, RegionError,
-    ReleaseError, RoleTaken, StructureError, TryAcquireError, UpdateError, WaitError,
+    AcquireError, ArriveError, BarrierError, CountDownError, IndexOutOfBounds, LockError,
+    NameError, NoPlace, OnceError, PartyError, PopError, PopTimeoutError, PushError,
+    PushTimeoutError, RegionError, ReleaseError, RoleTaken, StructureError, TryAcquireError,
+    TryLockError, UpdateError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
 pub use name::Name;
@@ -75,8 +79,9 @@ pub use region::Region;
 pub use ring::{Consumer, Producer, ReadGrant, Ring, WriteGrant};
 pub use sync::Span;
 pub use synchronisation::{
-    Barrier, BarrierWaitResult, Event, EventMode, Latch, LatchParty, Once, OnceRun, OnceState,
-    Participant, Permit, Semaphore,
+    Barrier, BarrierWaitResult, Event, EventMode, Latch, LatchParty, Monitor, MonitorGuard, Mutex,
+    MutexGuard, Once, OnceRun, OnceState, Participant, Permit, RwLock, RwLockReadGuard,
+    RwLockWriteGuard, Semaphore, WaitTimeoutResult,
 };
 pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};

@@ -46,7 +46,7 @@ pub struct StructureInfo {
     /// How many elements are in it now; `None` where that has no meaning, or the kind is not known here.
     ///
     /// Of a semaphore the free permits, of an event 1 while it is set, of a latch what is left to count, of a barrier who
-    /// has arrived, of a once 1 when it is done.
+    /// has arrived, of a once 1 when it is done; of a lock, how many parties hold it.
     pub fill: Option<u64>,
 }
 
@@ -163,6 +163,9 @@ impl<'a> View<'a> {
             Kind::LATCH => Some(synchronisation::latch_fill(part, &prefix).ok_or(corrupt)?),
             Kind::BARRIER => Some(synchronisation::barrier_fill(part, &prefix).ok_or(corrupt)?),
             Kind::ONCE => Some(synchronisation::once_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::MUTEX => Some(synchronisation::mutex_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::MONITOR => Some(synchronisation::monitor_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::RWLOCK => Some(synchronisation::rwlock_fill(part, &prefix).ok_or(corrupt)?),
             _ => None,
         };
         Ok(StructureInfo {

@@ -1,6 +1,7 @@
 //! What can go wrong, one enum per concern. Each message says what to do next where that is known.
 
 mod counting;
+mod locking;
 mod operation;
 mod region;
 mod structure;
@@ -10,6 +11,7 @@ pub use counting::{
     AcquireError, ArriveError, BarrierError, CountDownError, NoPlace, OnceError, PartyError,
     ReleaseError, TryAcquireError,
 };
+pub use locking::{LockError, TryLockError};
 pub use operation::{
     IndexOutOfBounds, PopError, PopTimeoutError, PushError, PushTimeoutError, RoleTaken,
     UpdateError,

@@ -119,6 +119,13 @@ pub(crate) struct Limit<'a> {
     pub(crate) deadline: Option<u64>,
 }
 
+impl Limit<'_> {
+    /// Whether the deadline has passed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| self.waiter.now() >= deadline)
+    }
+}
+
 /// `timeout` from now on the waiter's clock; `None`, for ever, if that is beyond the clock.
 pub(crate) fn deadline_after(waiter: &dyn Wait, timeout: Duration) -> Option<u64> {
     waiter.now().checked_add(u64::try_from(timeout.as_nanos()).ok()?)

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use zeroipc_nostd::{Wait, WaitWord};
 
-/// Sleeps by a mutex and a condition, as a kernel would by a futex.
+/// Sleeps by a mutex and a condition, as a kernel would by a futex: who is woken was asleep before, the first of them first.
 #[derive(Debug)]
 pub(crate) struct Sleeper {
     start: Instant,

@@ -210,6 +210,12 @@ impl<T: Element> Wrapped<'_, T> {
         let first = NonNull::slice_from_raw_parts(self.pointer(index).cast(), before);
         Some([first, NonNull::slice_from_raw_parts(self.pointer(0).cast(), after)])
     }
+
+    /// Where slot `index` lies: inside the region as long as that lives, and aligned for a `T`; `None` if it is not.
+    pub(crate) fn address(&self, index: usize) -> Option<NonNull<T>> {
+        let pointer = self.pointer(index).cast::<T>();
+        (pointer.as_ptr() as usize % core::mem::align_of::<T>() == 0).then_some(pointer)
+    }
 }
 
 /// Payload slots that one party at a time writes, and that others may read meanwhile and then check whether they raced.
