@@ -11,6 +11,7 @@
 //! | [`Array`] | load and store wait-free | no |
 //! | [`Ring`] | push and pop wait-free; one producer, one consumer | no |
 //! | [`Queue`] | push and pop lock-free, with any one party stopped anywhere inside; many producers, many consumers | yes |
+//! | [`Signal`] | reads wait-free; writes lock-free from many parties, or wait-free from one | no with one writer |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
 //!
@@ -47,8 +48,10 @@ mod prefix;
 mod queue;
 mod region;
 mod ring;
+mod role;
 mod slots;
 mod sync;
+mod synchronisation;
 mod table;
 mod view;
 mod wait;
@@ -57,7 +60,7 @@ pub use array::Array;
 pub use element::Element;
 pub use error::{
     IndexOutOfBounds, NameError, PopError, PopTimeoutError, PushError, PushTimeoutError,
-    RegionError, RoleTaken, StructureError, WaitError,
+    RegionError, RoleTaken, SignalError, StructureError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
 pub use name::Name;
@@ -67,6 +70,7 @@ pub use queue::Queue;
 pub use region::Region;
 pub use ring::{Consumer, Producer, Ring};
 pub use sync::Span;
+pub use synchronisation::{Signal, SignalWriter};
 pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};
 pub use view::{StructureInfo, View};

@@ -40,9 +40,9 @@ pub struct StructureInfo {
     pub geometry: Geometry,
     /// Bytes of one element; 0 where there are no elements.
     pub elem_size: u32,
-    /// How many elements fit.
+    /// How many elements fit; of a [`Signal`](crate::Signal) the number of its value slots.
     pub capacity: u64,
-    /// How many elements are in it now; `None` where that has no meaning, or the kind is not known here.
+    /// How many elements are in it now; of a [`Signal`](crate::Signal) its version. `None` where that has no meaning, or the kind is not known here.
     pub fill: Option<u64>,
 }
 
@@ -154,6 +154,9 @@ impl<'a> View<'a> {
             Kind::ARRAY => Some(crate::array::fill(part, &prefix).ok_or(corrupt)?),
             Kind::RING => Some(crate::ring::fill(part, &prefix).ok_or(corrupt)?),
             Kind::QUEUE => Some(crate::queue::fill(part, &prefix).ok_or(corrupt)?),
+            Kind::SIGNAL => {
+                Some(crate::synchronisation::signal::fill(part, &prefix).ok_or(corrupt)?)
+            }
             _ => None,
         };
         Ok(StructureInfo {

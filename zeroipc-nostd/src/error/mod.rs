@@ -2,6 +2,7 @@
 
 mod operation;
 mod region;
+mod signal;
 mod structure;
 mod waiting;
 
@@ -9,6 +10,7 @@ pub use operation::{
     IndexOutOfBounds, PopError, PopTimeoutError, PushError, PushTimeoutError, RoleTaken,
 };
 pub use region::{NameError, RegionError};
+pub use signal::SignalError;
 pub use structure::StructureError;
 pub use waiting::WaitError;
 

@@ -1,9 +1,9 @@
 //! The consumer's end of a ring.
 
-use super::role::Token;
 use super::{Ends, Ring};
 use crate::element::Element;
 use crate::error::{PopError, PopTimeoutError};
+use crate::role::Token;
 use crate::sync::{by_word, ByWord, Wide, Word};
 use crate::wait::{deadline_after, Announce, Wait};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};

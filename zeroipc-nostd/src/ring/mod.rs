@@ -24,7 +24,6 @@
 
 mod consumer;
 mod producer;
-mod role;
 
 pub use consumer::Consumer;
 pub use producer::Producer;
@@ -34,10 +33,10 @@ use crate::error::{RoleTaken, StructureError};
 use crate::geometry::{align_up, Geometry, WordSize};
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
+use crate::role::Role;
 use crate::sync::{Atomic, ByWord, Span, Wide, Word, Wrapped};
 use crate::wait::{Doorbell, Notifier};
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
-use role::Role;
 
 const PRODUCER_ROLE: u64 = 24;
 const CONSUMER_ROLE: u64 = 28;

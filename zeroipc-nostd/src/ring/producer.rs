@@ -1,9 +1,9 @@
 //! The producer's end of a ring.
 
-use super::role::Token;
 use super::{Ends, Ring};
 use crate::element::Element;
 use crate::error::{PushError, PushTimeoutError};
+use crate::role::Token;
 use crate::sync::{by_word, ByWord, Wide, Word};
 use crate::wait::{deadline_after, Announce, Wait};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};

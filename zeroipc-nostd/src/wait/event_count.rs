@@ -41,6 +41,26 @@ impl<'a> EventCount<'a> {
         }
     }
 
+    /// Wakes all sleepers, if there may be any. The caller published by a read-modify-write just before.
+    #[inline(always)]
+    pub(crate) fn notify_all(&self, notifier: Notifier<'_>) {
+        let Some(notifier) = notifier.wait else { return };
+        fence_after_rmw();
+        let word = self.word.load(Relaxed);
+        if word & SLEEPERS != 0 {
+            self.wake_all(notifier, word);
+        }
+    }
+
+    #[cold]
+    fn wake_all(&self, notifier: &dyn Wait, word: u32) {
+        // All wake, so the bit goes with the epoch: whoever announces from here on sees what was published. A failure means that
+        // another waker moved on; it may be stopped before it wakes anybody, so we wake them anyway.
+        let moved = word.wrapping_add(EPOCH) & !SLEEPERS;
+        let _ = self.word.compare_exchange(word, moved, AcqRel, Relaxed);
+        notifier.wake(WaitWord(self.word), u32::MAX);
+    }
+
     #[cold]
     fn wake(&self, notifier: &dyn Wait, word: u32) {
         let moved = word.wrapping_add(EPOCH);

@@ -8,17 +8,17 @@ use crate::sync::Atomic;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Role<'a> {
-    pub(super) word: Atomic<'a, u32>,
-    pub(super) cas: bool,
+pub(crate) struct Role<'a> {
+    pub(crate) word: Atomic<'a, u32>,
+    pub(crate) cas: bool,
 }
 
 /// Proof of having taken a role: the word's value.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Token(u32);
+pub(crate) struct Token(u32);
 
 impl Role<'_> {
-    pub(super) fn take(&self) -> Result<Token, RoleTaken> {
+    pub(crate) fn take(&self) -> Result<Token, RoleTaken> {
         // Acquire: the last holder's counters are visible to the next.
         let free = self.word.load(Acquire);
         let taken = free | 1;
@@ -28,7 +28,7 @@ impl Role<'_> {
         Ok(Token(taken))
     }
 
-    pub(super) fn take_over(&self) -> Token {
+    pub(crate) fn take_over(&self) -> Token {
         // A failed exchange means that another took or released the role in between; only a hostile peer does so on and on.
         for _ in 0..1000 {
             // Acquire: as in `take`.
@@ -43,7 +43,7 @@ impl Role<'_> {
         Token(token)
     }
 
-    pub(super) fn release(&self, token: &Token) {
+    pub(crate) fn release(&self, token: &Token) {
         if self.word.load(Acquire) == token.0 {
             self.exchange(token.0, token.0.wrapping_add(1));
         }
