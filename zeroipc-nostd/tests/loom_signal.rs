@@ -209,8 +209,8 @@ fn updates_count() {
     });
 }
 
-/// A writer that sets by an old version takes a slot that a slow reader still looks at. Between its look at the version and the
-/// rest, others set twice, in the same thread: what matters is where the reader is meanwhile.
+/// A writer that sets by version 0 takes the slot of version 1, at which a slow reader still looks. Between its look at the version
+/// and the rest, others set three times, in the same thread: what matters is where the reader is meanwhile.
 #[test]
 fn a_late_compare_does_no_harm() {
     bounded(4).check(|| {
@@ -221,14 +221,14 @@ fn a_late_compare_does_no_harm() {
             let others = move |step| {
                 if step == 1 {
                     let signal = open(&slab);
-                    (1..3).for_each(|n| assert_eq!(signal.set(pair(n)), Ok(u64::from(n))));
+                    (1..4).for_each(|n| assert_eq!(signal.set(pair(n)), Ok(u64::from(n))));
                 }
             };
             let signal = open(&writing);
             run(others, || signal.compare_version_and_set(0, pair(50))).0
         });
         let reader = party(&slab, read);
-        assert_eq!(late.join().unwrap(), Err(SignalError::Changed { version: 2 }));
+        assert_eq!(late.join().unwrap(), Err(SignalError::Changed { version: 3 }));
         let (value, version) = reader.join().unwrap();
         assert_eq!(u64::from(value), version);
         all_slots_but_one_are_free(&slab, 3);
