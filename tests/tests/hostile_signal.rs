@@ -119,7 +119,7 @@ fn for_seeds(count: u64, what: &'static str, case: impl Fn(&mut Random) -> Guard
 
 #[test]
 fn spoilt_before_opening() {
-    for_seeds(800, "spoilt before opening", |random| {
+    for_seeds(300, "spoilt before opening", |random| {
         let memory = victim(random);
         let region = Region::open(memory.span()).unwrap();
         let places = places(region);
@@ -133,7 +133,7 @@ fn spoilt_before_opening() {
 
 #[test]
 fn spoilt_while_open() {
-    for_seeds(800, "spoilt while open", |random| {
+    for_seeds(300, "spoilt while open", |random| {
         let memory = victim(random);
         let region = Region::open(memory.span()).unwrap();
         let places = places(region);
@@ -157,7 +157,7 @@ fn spoilt_while_open() {
 
 #[test]
 fn noise_behind_a_good_prefix() {
-    for_seeds(400, "noise behind a good prefix", |random| {
+    for_seeds(150, "noise behind a good prefix", |random| {
         let memory = victim(random);
         let region = Region::open(memory.span()).unwrap();
         let mask = random.pick(&[u64::MAX, 0x0000_000F_0000_000F, 0x0000_0FF8_0000_0FF8]);

@@ -366,6 +366,10 @@ impl<'a, T: Element> Racy<'a, T> {
         loom::sync::atomic::fence(Acquire);
         T::read_from_bytes(&bytes).ok()
     }
+
+    pub(crate) fn read_into(&self, index: usize, value: &mut T) -> bool {
+        self.read(index).map(|read| *value = read).is_some()
+    }
 }
 
 /// The model's [`super::real::Shared`]: elements whose size is a multiple of 4, word by word.

@@ -68,6 +68,15 @@ impl<T: Element> Slots<'_, T> {
         // SAFETY: as in `write`.
         Some(unsafe { copy_out(from) })
     }
+
+    /// Reads slot `index` into `value`; false, with `value` as it was, if there is no such slot.
+    #[inline(always)]
+    fn read_into(&self, index: usize, value: &mut T) -> bool {
+        let Some(from) = self.pointer(index) else { return false };
+        // SAFETY: `from` as in `write`; `value` is exclusively ours, and any bytes make a valid `T` (`T: FromBytes`).
+        unsafe { copy_out_to(from, value) };
+        true
+    }
 }
 
 /// Payload slots side by side, found by the low bits of a counter: any index is good.
@@ -165,6 +174,15 @@ impl<T: Element> Racy<'_, T> {
         core::sync::atomic::fence(Ordering::Acquire);
         value
     }
+
+    /// Reads slot `index` into `value`, as [`Racy::read`]: without moving the value once more, which costs as much as reading it.
+    /// False, with `value` as it was, if there is no such slot.
+    #[inline(always)]
+    pub(crate) fn read_into(&self, index: usize, value: &mut T) -> bool {
+        let read = self.slots.read_into(index, value);
+        core::sync::atomic::fence(Ordering::Acquire);
+        read
+    }
 }
 
 /// Elements without an owner: each load and store stands for itself.
@@ -258,7 +276,19 @@ unsafe fn copy_in<T: Element>(to: NonNull<u8>, value: &T) {
 #[inline(always)]
 unsafe fn copy_out<T: Element>(from: NonNull<u8>) -> T {
     let mut value = MaybeUninit::<T>::uninit();
-    let to = value.as_mut_ptr().cast::<u8>();
+    // SAFETY: `from` as the contract says; `value` is ours.
+    unsafe { copy_out_to(from, value.as_mut_ptr()) };
+    // SAFETY: `copy_out_to` wrote all `size_of::<T>()` bytes, and any bytes make a valid `T` (`T: FromBytes`).
+    unsafe { value.assume_init() }
+}
+
+/// As [`copy_out`], to where the value is wanted.
+///
+/// # Safety
+/// `from` as for [`copy_out`]; `value` must be valid for writes of a `T`, and nobody else's meanwhile.
+#[inline(always)]
+unsafe fn copy_out_to<T: Element>(from: NonNull<u8>, value: *mut T) {
+    let to = value.cast::<u8>();
     macro_rules! by {
         ($int:ty, $atomic:ty) => {
             for at in (0..size_of::<T>()).step_by(size_of::<$int>()) {
@@ -270,7 +300,7 @@ unsafe fn copy_out<T: Element>(from: NonNull<u8>) -> T {
                 let word = source.load(Relaxed);
                 // SAFETY: `at + width <= size_of::<T>()`, inside `value`.
                 let target = unsafe { to.add(at) };
-                // SAFETY: inside `value`, which is ours alone.
+                // SAFETY: inside `value`, which is ours alone (contract).
                 unsafe { target.cast::<$int>().write_unaligned(word) };
             }
         };
@@ -282,6 +312,4 @@ unsafe fn copy_out<T: Element>(from: NonNull<u8>) -> T {
         2 => by!(u16, AtomicU16),
         _ => by!(u8, AtomicU8),
     }
-    // SAFETY: the loop wrote all `size_of::<T>()` bytes, and any bytes make a valid `T` (`T: FromBytes`).
-    unsafe { value.assume_init() }
 }

@@ -49,8 +49,9 @@ pub(super) struct Core<'a, T, W: Word> {
     stamps: Words<'a, W>,
     values: Racy<'a, T>,
     slots: usize,
-    /// How many bits of `current` are the slot's number.
+    /// How many bits of `current` are the slot's number, and which.
     bits: u32,
+    mask: W,
 }
 
 impl<T, W: Word> Clone for Core<'_, T, W> {
@@ -73,6 +74,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
             values: span.racy(layout.cells + layout.value_in_cell, stride, slots)?,
             slots,
             bits: layout.bits,
+            mask: (W::ONE << layout.bits).minus(W::ONE),
         })
     }
 
@@ -105,13 +107,13 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
 
     #[inline(always)]
     fn slot(&self, word: W) -> usize {
-        (word & (W::ONE << self.bits).minus(W::ONE)).index()
+        (word & self.mask).index()
     }
 
     /// A clean stamp of the version in `word`.
     #[inline(always)]
     fn stamp(&self, word: W) -> W {
-        (word >> self.bits) << self.bits
+        word.minus(word & self.mask)
     }
 
     /// The word after `word`, naming `slot`. Versions wrap around.
@@ -131,20 +133,44 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     }
 
     /// The current value and the word that named it. Wait-free: at most [`READS`] tries.
+    ///
+    /// By value, in one loop: so a small value stays in registers until it is known to be whole.
     #[inline(always)]
     pub(super) fn read(&self) -> Result<(T, W), SignalError> {
         for _ in 0..READS {
             let word = self.current.load(Acquire);
             let slot = self.slot(word);
             let value = self.values.read(slot).ok_or(SignalError::Corrupt)?;
-            // Acquire: a stamp that is newer than `word` was written by somebody who had seen a newer `current`. So the next try
-            // finds a newer one too.
-            let stamp = self.stamps.get(slot).ok_or(SignalError::Corrupt)?.load(Acquire);
-            if stamp | W::low(FREE) == self.stamp(word) | W::low(FREE) {
+            if self.is_whole(word, slot) {
                 return Ok((value, word));
             }
         }
         Err(SignalError::Contended)
+    }
+
+    /// Reads the current value into `value`; returns the word that named it. What is in `value` after an error is not a value.
+    #[inline(always)]
+    pub(super) fn read_into(&self, value: &mut T) -> Result<W, SignalError> {
+        for _ in 0..READS {
+            let word = self.current.load(Acquire);
+            let slot = self.slot(word);
+            if !self.values.read_into(slot, value) {
+                return Err(SignalError::Corrupt);
+            }
+            if self.is_whole(word, slot) {
+                return Ok(word);
+            }
+        }
+        Err(SignalError::Contended)
+    }
+
+    /// Whether a copy of `slot`, which `word` named, is that version's value.
+    #[inline(always)]
+    fn is_whole(&self, word: W, slot: usize) -> bool {
+        // Acquire: a stamp that is newer than `word` was written by somebody who had seen a newer `current`. So the next try
+        // finds a newer one too.
+        let stamp = self.stamps.get(slot).map_or(W::low(VOID), |stamp| stamp.load(Acquire));
+        stamp | W::low(FREE) == self.stamp(word) | W::low(FREE)
     }
 
     /// Sets the value; returns the word that names it.
@@ -205,7 +231,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
                     continue;
                 }
                 let void = (stamp | W::low(FREE | VOID)).minus(W::low(FREE));
-                // Acquire: its last owner has finished with it. What that one saw of `current`, we see too. Release: see `read`.
+                // Acquire: its last owner has finished with it. What that one saw of `current`, we see too. Release: see `is_whole`.
                 if at.compare_exchange(stamp, void, AcqRel, Relaxed).is_ok() {
                     return Ok(slot);
                 }
@@ -225,7 +251,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
             return Err(SignalError::Corrupt);
         };
         let next = self.next(word, slot);
-        // Release: see `read`.
+        // Release: see `is_whole`.
         mine.store(self.stamp(next), Release);
         // Release: the value and its stamp are there for whoever acquires `current`. Acquire: the old slot's owner has
         // finished with it, and we are about to hand it on.
@@ -253,7 +279,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         let next = self.next(word, slot);
         if let Some(at) = self.stamps.get(slot) {
             // Nobody can have seen a `current` with this version and this slot yet, so for readers the slot is void now.
-            // Release: see `read`. The write below begins with a release fence.
+            // Release: see `is_whole`. The write below begins with a release fence.
             at.store(self.stamp(next), Release);
         }
         self.values.write(slot, value);

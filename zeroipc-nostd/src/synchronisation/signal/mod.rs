@@ -267,7 +267,7 @@ impl<'a, T: Element> Signal<'a, T> {
     /// [`SignalError::Contended`] if all 64 copies failed, which takes a party that is interrupted in every one of 64
     /// copies in a row, or that is slower by a factor of the number of slots than the writers together; trying again is
     /// harmless. [`SignalError::Corrupt`] if a peer wrote nonsense.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self) -> Result<T, SignalError> {
         by_word!(&self.core, core => core.read().map(|(value, _)| value))
     }
@@ -276,9 +276,20 @@ impl<'a, T: Element> Signal<'a, T> {
     ///
     /// # Errors
     /// As [`Signal::get`].
-    #[inline]
+    #[inline(always)]
     pub fn get_with_version(&self) -> Result<(T, u64), SignalError> {
         by_word!(&self.core, core => core.read().map(|(value, word)| (value, core.version(word))))
+    }
+
+    /// Reads the current value into `value`; returns its version. As [`Signal::get`], without moving the value: for large ones.
+    ///
+    /// After an error `value` holds a mixture of values, or what it held before.
+    ///
+    /// # Errors
+    /// As [`Signal::get`].
+    #[inline(always)]
+    pub fn get_into(&self, value: &mut T) -> Result<u64, SignalError> {
+        by_word!(&self.core, core => core.read_into(value).map(|word| core.version(word)))
     }
 
     /// The current version: how many sets there were, modulo what the word has room for (see [`Signal`]). Wait-free: one load.
