@@ -31,6 +31,7 @@
 //! | the latest values, many writers and readers | [`Array`] | never |
 //! | a stream, from one producer to one consumer | [`Ring`] | [`Producer::push`], [`Consumer::pop`] if asked to |
 //! | work or messages, among many producers and consumers | [`Queue`] | [`Queue::push`], [`Queue::pop`] if asked to |
+//! | the latest of something of any size, never half of it | [`Signal`] | [`Signal::wait_for_change`] if asked to |
 //!
 //! ## Waiting
 //!

@@ -32,7 +32,8 @@ pub fn owned(view: &View<'_>, name: &str) -> BTreeSet<u64> {
     let spare_words = (cells + cell * slots).next_multiple_of(word);
     assert_eq!(spare_words + word * spares, entry.size, "the layout fills the entry");
 
-    let number_mask = (1 << (3 * word)) - 1;
+    // As few bits as name every slot.
+    let number_mask = slots.next_power_of_two() - 1;
     let in_entries =
         (0..info.capacity).map(|index| read(cells + cell * index, word as usize) & number_mask);
     let in_spares = (0..spares)

@@ -66,7 +66,7 @@ pub use geometry::{Geometry, WordSize};
 pub use name::Name;
 pub use party::{Liveness, PartyId};
 pub use prefix::Kind;
-pub use queue::Queue;
+pub use queue::{PopGrant, PushGrant, Queue, Refused};
 pub use region::Region;
 pub use ring::{Consumer, Producer, Ring};
 pub use sync::Span;

@@ -212,3 +212,53 @@ fn a_consumer_that_stops_anywhere() {
         }
     }
 }
+
+/// A grant moves its slot into the queue by one CAS, and another takes it out, while a consumer passes.
+#[test]
+fn grants_on_both_sides() {
+    bounded(2).check(|| {
+        let slab = queue_memory(WordSize::Eight, 0);
+        let producer = in_thread(&slab, |queue| {
+            let Ok(grant) = queue.try_grant() else { return false };
+            grant.write(1);
+            grant.commit().is_ok()
+        });
+        let taker = in_thread(&slab, |queue| queue.try_pop_grant().map(|grant| grant.read()));
+        let consumer = in_thread(&slab, |queue| (queue.try_push(2).is_ok(), queue.try_pop()));
+        let mut pushed = Vec::new();
+        if producer.join().unwrap() {
+            pushed.push(1);
+        }
+        let (ok, popped) = consumer.join().unwrap();
+        if ok {
+            pushed.push(2);
+        }
+        let mut got: Vec<u32> = popped.into_iter().chain(taker.join().unwrap()).collect();
+        got.extend(drain(&open(slab.span())));
+        check(got, &pushed);
+        check_spare(&open(slab.span()));
+    });
+}
+
+/// A look at the front is never a value that was not there, while it is popped and its slot is filled again.
+#[test]
+fn peeking() {
+    bounded(2).check(|| {
+        let slab = queue_memory(WordSize::Eight, 0);
+        open(slab.span()).try_push(1).unwrap();
+        let peeker = in_thread(&slab, |queue| queue.peek());
+        let other = in_thread(&slab, |queue| {
+            let popped = queue.try_pop();
+            for value in 2..4 {
+                queue.try_push(value).unwrap();
+                queue.try_pop().unwrap();
+            }
+            popped
+        });
+        assert_eq!(other.join().unwrap(), Ok(1));
+        match peeker.join().unwrap() {
+            Ok(value) => assert!((1..4).contains(&value)),
+            Err(error) => assert_eq!(error, PopError::Empty),
+        }
+    });
+}

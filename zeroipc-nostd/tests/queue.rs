@@ -19,6 +19,11 @@ use zeroipc_nostd::{
 enum Step {
     Push(usize),
     Pop(usize),
+    PushSlice(usize),
+    PopSlice(usize),
+    /// By a grant; half of them are given up.
+    Grant(bool),
+    TakeGrant,
     /// Goes on with the handle of another party.
     Reopen,
 }
@@ -27,6 +32,10 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (1_usize..40).prop_map(Step::Push),
         8 => (1_usize..40).prop_map(Step::Pop),
+        2 => (0_usize..40).prop_map(Step::PushSlice),
+        2 => (0_usize..40).prop_map(Step::PopSlice),
+        2 => any::<bool>().prop_map(Step::Grant),
+        2 => Just(Step::TakeGrant),
         1 => Just(Step::Reopen),
     ]
 }
@@ -67,11 +76,61 @@ fn agrees<T: Sample>(
                     assert_eq!(queue.try_pop(), model.pop_front().ok_or(PopError::Empty));
                 }
             }
+            Step::PushSlice(count) => {
+                let values: Vec<T> = (1..=count as u64).map(|n| T::nth(next + n)).collect();
+                next += count as u64;
+                let room = count.min(capacity - model.len());
+                match queue.try_push_slice(&values) {
+                    Ok(pushed) => assert_eq!(pushed, room),
+                    Err(PushError::Full(back)) => assert!(room == 0 && back == values),
+                    Err(error) => panic!("{error}"),
+                }
+                model.extend(&values[..room]);
+            }
+            Step::PopSlice(count) => {
+                let mut values = vec![T::nth(0); count];
+                let there = count.min(model.len());
+                match queue.try_pop_slice(&mut values) {
+                    Ok(popped) => assert_eq!(popped, there),
+                    Err(error) => assert!(there == 0 && error == PopError::Empty),
+                }
+                assert!(values[..there].iter().copied().eq(model.drain(..there)));
+            }
+            Step::Grant(commit) => {
+                next += 1;
+                let mut grant = queue.try_grant().unwrap();
+                grant.write(T::nth(next));
+                // SAFETY: nobody else is there.
+                if let Some(value) = unsafe { grant.as_mut() } {
+                    assert_eq!(*value, T::nth(next));
+                    *value = T::nth(next);
+                }
+                if commit {
+                    match grant.commit() {
+                        Ok(()) => model.push_back(T::nth(next)),
+                        Err(refused) => {
+                            assert_eq!(refused.reason(), PushError::Full(()));
+                            assert_eq!(model.len(), capacity);
+                            drop(refused.into_grant());
+                        }
+                    }
+                }
+            }
+            Step::TakeGrant => match queue.try_pop_grant() {
+                Ok(grant) => {
+                    let expected = model.pop_front();
+                    // SAFETY: nobody else is there.
+                    assert!(unsafe { grant.as_ref() }.is_none_or(|value| Some(*value) == expected));
+                    assert_eq!(Some(grant.read()), expected);
+                }
+                Err(error) => assert!(error == PopError::Empty && model.is_empty()),
+            },
             Step::Reopen => {
                 queue = Queue::open(Region::open(span).unwrap(), "queue").unwrap();
                 assert_eq!(queue.capacity(), capacity);
             }
         }
+        assert_eq!(queue.peek().ok(), model.front().copied());
         let len = model.len();
         assert_eq!((queue.len(), queue.is_empty()), (len, len == 0));
         assert_eq!(queue.is_full(), len == capacity);
@@ -102,13 +161,14 @@ fn region_in(memory: &mut Memory, word: WordSize) -> Region<'_> {
     memory.region(FormatOptions::new().max_entries(8).geometry(geometry))
 }
 
-/// 4-byte words have 20 bits of sequence number: they wrap every 2^19 tickets, and counters after 2^32.
+/// Round and round, until the laps that an entry counts begin again.
 #[test]
 fn sequence_numbers_wrap() {
     const COUNT: u32 = 3_000_000;
-    let mut memory = Memory::zeroed(1024);
+    let mut memory = Memory::zeroed(16384);
     let region = region_in(&mut memory, WordSize::Four);
-    let queue = Queue::<u32>::create_with_spares(region, "queue", 4, 1).unwrap();
+    // So many slots leave 20 bits of sequence number to four entries: 2^18 laps, 2^20 tickets.
+    let queue = Queue::<u32>::create_with_spares(region, "queue", 4, 1020).unwrap();
     // Three are in it all the time, so full and empty are near.
     (0..3).for_each(|n| queue.try_push(n).unwrap());
     for n in 3..COUNT {
@@ -130,10 +190,10 @@ fn distinct_errors() {
         Queue::<u32>::create_with_spares(region, "queue", capacity, spares).map(drop).unwrap_err()
     };
 
-    assert!(matches!(queue(0, 1), StructureError::BadCapacity { capacity: 0, min: 1, max: 2048 }));
-    assert!(matches!(queue(2049, 1), StructureError::BadCapacity { max: 2048, .. }));
+    assert!(matches!(queue(0, 1), StructureError::BadCapacity { capacity: 0, min: 1, max: 32768 }));
+    assert!(matches!(queue(32769, 1), StructureError::BadCapacity { max: 32768, .. }));
     assert!(matches!(queue(usize::MAX, 1), StructureError::BadCapacity { .. }));
-    assert!(matches!(queue(2048, 1), StructureError::NoSpace { .. }));
+    assert!(matches!(queue(32768, 1), StructureError::NoSpace { .. }));
     assert!(matches!(queue(4, 0), StructureError::BadCapacity { .. }));
     assert!(matches!(queue(4, 1025), StructureError::BadCapacity { .. }));
     assert!(matches!(queue(4, 1024), StructureError::NoSpace { .. }));

@@ -40,6 +40,26 @@ pub enum PushError<T> {
 }
 error_with_value!(PushError: Full, Blocked, Corrupt);
 
+impl<T> PushError<T> {
+    /// The same reason, without the value.
+    pub(crate) fn without_value(self) -> PushError<()> {
+        match self {
+            Self::Full(_) => PushError::Full(()),
+            Self::Blocked(_) => PushError::Blocked(()),
+            Self::Corrupt(_) => PushError::Corrupt(()),
+        }
+    }
+
+    /// The same reason, with another value to give back.
+    pub(crate) fn with<U>(self, value: U) -> PushError<U> {
+        match self {
+            Self::Full(_) => PushError::Full(value),
+            Self::Blocked(_) => PushError::Blocked(value),
+            Self::Corrupt(_) => PushError::Corrupt(value),
+        }
+    }
+}
+
 impl<T> fmt::Display for PushError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -55,7 +75,7 @@ impl<T> fmt::Display for PushError<T> {
 /// Why no value was popped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PopError {
-    /// Nothing there. Exact: at one moment during the call nothing was in it, nor being pushed.
+    /// Nothing there. Exact: at one moment during the call nothing was in it whose push was done.
     Empty,
     /// A peer stopped inside an operation is in the way, and all spare slots are with stopped peers. Trying again is
     /// harmless and succeeds as soon as one of them goes on.

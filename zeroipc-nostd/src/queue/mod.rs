@@ -8,20 +8,24 @@
 //! | 0 | 24 | prefix: kind `QUEU`, `extra` = S, `capacity` = number of elements, a power of two, at least 2 |
 //! | 24 | 4 | eventcount of items: consumers sleep on it |
 //! | 28 | 4 | eventcount of space: producers sleep on it |
-//! | A = 32 up to L | W | `tail`: tickets given to pushes, modulo 2^(8W) |
-//! | B = A + W up to L | W | `head`: tickets given to pops, modulo 2^(8W) |
+//! | A = 32 up to L | W | `tail`: tickets claimed by pushes, modulo 2^(8W); a hint that may lag behind |
+//! | B = A + W up to L | W | `head`: tickets popped, modulo 2^(8W); a hint that may lag behind |
 //! | C = B + W up to L | D x (`capacity` + S) | cells, D = (V + `elem_size`) up to max(W, E), V = W up to E |
 //! | C + D x (`capacity` + S) up to W | W x S | spare words: 0 for none, or slot number + 1 |
 //!
 //! A cell is an entry (W bytes) and, at V, a slot. Slot k lies in cell k. The last S cells have a slot only; their entry is 0.
-//! An entry holds a slot number in its low 3W bits (24 or 12) and a sequence number above. Initially entry i holds sequence
-//! number 2i and slot i, and spare word k holds slot `capacity` + k.
+//! An entry holds a slot number in its low bits, as few as name `capacity` + S slots, and a sequence number above.
+//! Initially entry i holds sequence number 0 and slot i, and spare word k holds slot `capacity` + k.
 //!
 //! The algorithm is in `core.rs`.
 
+mod bulk;
 mod core;
 mod entry;
+mod grant;
 mod spares;
+
+pub use self::grant::{PopGrant, PushGrant, Refused};
 
 use self::core::Core;
 use crate::element::Element;
@@ -29,7 +33,6 @@ use crate::error::{PopError, PopTimeoutError, PushError, PushTimeoutError, Struc
 use crate::geometry::{align_up, Geometry, WordSize};
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
-use crate::ring::counters_apart;
 use crate::sync::{by_word, ByWord, Span, Wide};
 use crate::wait::{deadline_after, Announce, EventCount, Notifier, Wait};
 use ::core::time::Duration;
@@ -85,8 +88,8 @@ impl<'a, T: Element> Queue<'a, T> {
     /// Linear in the capacity. Lock-free; a party that dies inside leaks at most the queue's memory.
     ///
     /// # Errors
-    /// [`StructureError`]: a bad or taken name, no room in table or memory, a capacity of 0 or above the limit (2048 with
-    /// 4-byte words), an element of no size, a region without compare-and-exchange.
+    /// [`StructureError`]: a bad or taken name, no room in table or memory, a capacity of 0 or above the limit (32768
+    /// with 4-byte words), an element of no size, a region without compare-and-exchange.
     pub fn create(
         region: impl Into<Region<'a>>,
         name: &str,
@@ -122,8 +125,8 @@ impl<'a, T: Element> Queue<'a, T> {
         region.create_structure(name, prefix, layout.size, |span| {
             span.clear(ITEMS, layout.cells - ITEMS);
             match geometry.word() {
-                WordSize::Four => Core::<T, u32>::at(span, &layout)?.initialise(),
-                WordSize::Eight => Core::<T, Wide>::at(span, &layout)?.initialise(),
+                WordSize::Four => Core::<T, u32>::at(span, &layout)?.initialise(span, &layout),
+                WordSize::Eight => Core::<T, Wide>::at(span, &layout)?.initialise(span, &layout),
             }?;
             Some(layout.size)
         })?;
@@ -179,7 +182,7 @@ impl<'a, T: Element> Queue<'a, T> {
     /// Pushes `value` unless the queue is full. Lock-free.
     ///
     /// What the producer did before is visible to the consumer that pops the value. If this party is killed inside, the
-    /// value was pushed or not, and one slot is gone; if it is stopped, the others displace it and go on.
+    /// value was pushed or not, and one slot may be gone; if it is stopped, the others displace it and go on.
     ///
     /// # Errors
     /// [`PushError::Full`]; [`PushError::Blocked`] if a stopped party is in the way and every spare is with another;
@@ -193,11 +196,13 @@ impl<'a, T: Element> Queue<'a, T> {
 
     /// Pops the oldest element. Lock-free.
     ///
-    /// If this party is killed inside, the element it had claimed is gone with it; if it is stopped, the others displace it
-    /// and go on, and it still returns its element when it goes on.
+    /// A consumer owns nothing before it has popped: if it is stopped it is in nobody's way, and if it is killed the element is
+    /// there for the next one, or was popped and is gone with it. Large elements are copied before it is known whether another
+    /// consumer was faster; for those pass handles of a pool.
     ///
     /// # Errors
-    /// [`PopError::Empty`]; [`PopError::Blocked`] if a stopped party is in the way and every spare is with another;
+    /// [`PopError::Empty`], after a moment's rest, so that polling does not slow down the producer (one `pause`
+    /// instruction); [`PopError::Blocked`] if a stopped producer is in the way and every spare is with another;
     /// [`PopError::Corrupt`] if a peer wrote nonsense.
     #[inline]
     pub fn try_pop(&self) -> Result<T, PopError> {
@@ -289,6 +294,8 @@ impl<'a, T: Element> Queue<'a, T> {
     }
 
     /// How many elements are in it, those being pushed included: a moment's value. Wait-free.
+    ///
+    /// A single push that is not done, with nothing behind it, does not count: [`Queue::try_pop`] says empty, too.
     #[must_use]
     pub fn len(&self) -> usize {
         by_word!(&self.core, core => core.len())
@@ -366,9 +373,9 @@ impl Layout {
     }
 }
 
-/// How many slots an entry can name.
+/// How many slots an entry can name: half of its bits are left for the sequence number.
 fn slot_limit(geometry: Geometry) -> u64 {
-    1 << (3 * geometry.word_bytes())
+    1 << (4 * geometry.word_bytes())
 }
 
 /// Half of the slots that an entry can name, and half of what a pointer can reach.
@@ -380,5 +387,10 @@ fn max_capacity(geometry: Geometry, elem_size: u32) -> u64 {
 /// How many elements are in the queue that begins `span`, for a view; `None` if it does not fit into it.
 pub(crate) fn fill(span: Span<'_>, prefix: &Prefix) -> Option<u64> {
     let layout = Layout::of(prefix).filter(|layout| layout.size <= span.len() as u64)?;
-    counters_apart(span, prefix, layout.head, layout.tail)
+    // Slots are not looked at, so any element that fits does.
+    let len = match prefix.geometry.ok()?.word() {
+        WordSize::Four => Core::<u8, u32>::at(span, &layout)?.len(),
+        WordSize::Eight => Core::<u8, Wide>::at(span, &layout)?.len(),
+    };
+    Some(len as u64)
 }

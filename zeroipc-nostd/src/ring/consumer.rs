@@ -1,11 +1,12 @@
 //! The consumer's end of a ring.
 
+use super::ahead::{elements_ahead, starts_line};
 use super::{Ends, Ring};
 use crate::element::Element;
 use crate::error::{PopError, PopTimeoutError};
 use crate::role::Token;
 use crate::sync::{by_word, ByWord, Wide, Word};
-use crate::wait::{deadline_after, Announce, Wait};
+use crate::wait::{deadline_after, Announce, Ringer, Wait};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::time::Duration;
 
@@ -15,6 +16,7 @@ pub struct Consumer<'a, T> {
     ring: Ring<'a, T>,
     half: ByWord<Half<'a, T, u32>, Half<'a, T, Wide>>,
     token: Token,
+    space: Ringer<'a>,
 }
 
 #[derive(Debug)]
@@ -47,6 +49,10 @@ impl<T: Element, W: Word> Half<'_, T, W> {
                 return Err(PopError::Empty);
             }
         }
+        let ahead = head.index().wrapping_add(elements_ahead::<T>());
+        if starts_line::<T>(head.index()) && self.tail.minus(head).index() > elements_ahead::<T>() {
+            self.ends.slots.prefetch_for_read(ahead);
+        }
         let value = self.ends.slots.read(head.index());
         self.head = head.plus(W::ONE);
         // Release: our read of the element comes before the producer's next write to its slot.
@@ -61,7 +67,7 @@ impl<'a, T: Element> Consumer<'a, T> {
             ByWord::W4(ends) => ByWord::W4(Half::new(ends)),
             ByWord::W8(ends) => ByWord::W8(Half::new(ends)),
         };
-        Consumer { ring, half, token }
+        Consumer { ring, half, token, space: Ringer::new(ring.space, ring.notifier) }
     }
 
     /// Pops the oldest element. Wait-free: at most one look at the producer's counter.
@@ -73,7 +79,7 @@ impl<'a, T: Element> Consumer<'a, T> {
     #[inline]
     pub fn try_pop(&mut self) -> Result<T, PopError> {
         let value = by_word!(&mut self.half, half => half.try_pop())?;
-        self.ring.space.ring(self.ring.notifier);
+        self.space.ring();
         Ok(value)
     }
 

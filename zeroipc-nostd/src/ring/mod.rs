@@ -22,6 +22,7 @@
 //! says full or empty: Lamport 1977 (<https://doi.org/10.1145/359863.359878>) with the cached indices of MCRingBuffer
 //! (Lee, Bu, Chandranmenon 2010, <https://doi.org/10.1109/IPDPS.2010.5470368>).
 
+mod ahead;
 mod consumer;
 mod producer;
 

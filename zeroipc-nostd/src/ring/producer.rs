@@ -1,11 +1,12 @@
 //! The producer's end of a ring.
 
+use super::ahead::{elements_ahead, starts_line};
 use super::{Ends, Ring};
 use crate::element::Element;
 use crate::error::{PushError, PushTimeoutError};
 use crate::role::Token;
 use crate::sync::{by_word, ByWord, Wide, Word};
-use crate::wait::{deadline_after, Announce, Wait};
+use crate::wait::{deadline_after, Announce, Ringer, Wait};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::time::Duration;
 
@@ -15,6 +16,7 @@ pub struct Producer<'a, T> {
     ring: Ring<'a, T>,
     half: ByWord<Half<'a, T, u32>, Half<'a, T, Wide>>,
     token: Token,
+    items: Ringer<'a>,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,11 @@ impl<T: Element, W: Word> Half<'_, T, W> {
         if tail == self.limit && !self.look_for_room(&value)? {
             return Err(PushError::Full(value));
         }
+        let ahead = tail.index().wrapping_add(elements_ahead::<T>());
+        if starts_line::<T>(tail.index()) && self.limit.minus(tail).index() > elements_ahead::<T>()
+        {
+            self.ends.slots.prefetch_for_write(ahead);
+        }
         self.ends.slots.write(tail.index(), &value);
         self.tail = tail.plus(W::ONE);
         // Release: the element is visible to whoever acquires the new tail.
@@ -67,7 +74,7 @@ impl<'a, T: Element> Producer<'a, T> {
             ByWord::W4(ends) => ByWord::W4(Half::new(ends)),
             ByWord::W8(ends) => ByWord::W8(Half::new(ends)),
         };
-        Producer { ring, half, token }
+        Producer { ring, half, token, items: Ringer::new(ring.items, ring.notifier) }
     }
 
     /// Pushes `value` unless the ring is full. Wait-free: at most one look at the consumer's counter.
@@ -80,7 +87,7 @@ impl<'a, T: Element> Producer<'a, T> {
     #[inline]
     pub fn try_push(&mut self, value: T) -> Result<(), PushError<T>> {
         by_word!(&mut self.half, half => half.try_push(value))?;
-        self.ring.items.ring(self.ring.notifier);
+        self.items.ring();
         Ok(())
     }
 

@@ -7,10 +7,17 @@
 #[inline(always)]
 pub(crate) fn step() {}
 
-#[cfg(any(loom, zeroipc_fault))]
-pub(crate) use armed::step;
+/// Whether this thread stands for a party that was killed: what its guards would do when dropped must not happen.
+#[cfg(not(any(loom, zeroipc_fault)))]
+#[inline(always)]
+pub(crate) fn is_abandoned() -> bool {
+    false
+}
+
 #[cfg(any(loom, zeroipc_fault))]
 pub use armed::{abandon_at, run, Abandoned};
+#[cfg(any(loom, zeroipc_fault))]
+pub(crate) use armed::{is_abandoned, step};
 
 #[cfg(any(loom, zeroipc_fault))]
 mod armed {
@@ -25,11 +32,13 @@ mod armed {
     loom::thread_local! {
         static HOOK: RefCell<Option<Hook>> = RefCell::new(None);
         static COUNT: Cell<u64> = Cell::new(0);
+        static ABANDONED: Cell<bool> = Cell::new(false);
     }
     #[cfg(not(loom))]
     std::thread_local! {
         static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
         static COUNT: Cell<u64> = const { Cell::new(0) };
+        static ABANDONED: Cell<bool> = const { Cell::new(false) };
     }
 
     /// What [`abandon_at`] throws: the thread has left the operation for ever, as if it had been killed there.
@@ -44,8 +53,16 @@ mod armed {
             c.set(n + 1);
             n
         });
-        hook(n);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(n))) {
+            ABANDONED.with(|abandoned| abandoned.set(payload.is::<Abandoned>()));
+            resume_unwind(payload);
+        }
         HOOK.with(|h| *h.borrow_mut() = Some(hook));
+    }
+
+    /// Whether the thread is leaving its operation as [`Abandoned`], dropping what it held on the way.
+    pub(crate) fn is_abandoned() -> bool {
+        ABANDONED.with(Cell::get)
     }
 
     /// Runs `body` with `hook` before each shared access (numbered from 0); returns its result and how many there were.
@@ -54,6 +71,7 @@ mod armed {
         HOOK.with(|h| *h.borrow_mut() = Some(Box::new(hook)));
         let result = catch_unwind(AssertUnwindSafe(body));
         HOOK.with(|h| *h.borrow_mut() = None);
+        ABANDONED.with(|abandoned| abandoned.set(false));
         let count = COUNT.with(Cell::get);
         match result {
             Ok(result) => (result, count),

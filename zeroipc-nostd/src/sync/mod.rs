@@ -25,11 +25,11 @@ pub use model::Span;
 #[cfg(loom)]
 pub use model::{unexplored, Slab};
 #[cfg(loom)]
-pub(crate) use model::{Racy, Shared, Slots, Words, Wrapped};
+pub(crate) use model::{Racy, Shared, Slots, Words, Wrapped, WrappedWords};
 #[cfg(not(loom))]
 pub use real::Span;
 #[cfg(not(loom))]
-pub(crate) use real::{Racy, Shared, Slots, Words, Wrapped};
+pub(crate) use real::{Racy, Shared, Slots, Words, Wrapped, WrappedWords};
 pub(crate) use word::{by_word, native_cas, ByWord, Wide, Word, HAS_WIDE};
 
 /// Orders an earlier read-modify-write of this thread before its later loads.
@@ -54,12 +54,46 @@ pub(crate) fn full_fence() {
     core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
 }
 
+/// What this thread loads before (relaxed) it sees as if it had acquired it, before what it does after.
+#[inline(always)]
+pub(crate) fn acquire_fence() {
+    #[cfg(loom)]
+    loom::sync::atomic::fence(core::sync::atomic::Ordering::Acquire);
+    #[cfg(not(loom))]
+    core::sync::atomic::fence(core::sync::atomic::Ordering::Acquire);
+}
+
+/// Another number each time (mostly: it only spreads handles over slots), to begin a search for a slot with.
+#[inline]
+pub(crate) fn scattered() -> usize {
+    // Not in the model: what is left of one execution must not change the next.
+    #[cfg(loom)]
+    return 0;
+    #[cfg(not(loom))]
+    {
+        use core::sync::atomic::Ordering::Relaxed;
+        static COUNT: portable_atomic::AtomicUsize = portable_atomic::AtomicUsize::new(0);
+        let count = COUNT.load(Relaxed);
+        // Not a read-modify-write, which not every target has.
+        COUNT.store(count.wrapping_add(1), Relaxed);
+        count
+    }
+}
+
 /// One polite turn of a bounded polling loop.
 #[inline(always)]
 pub(crate) fn relax() {
     #[cfg(loom)]
     loom::thread::yield_now();
     #[cfg(not(loom))]
+    core::hint::spin_loop();
+}
+
+/// A moment's rest of a party that found nothing and may come again at once: one that polls without rest takes the line away
+/// from the peer that is about to write it (measured: twice the latency).
+#[inline(always)]
+pub(crate) fn rest_after_a_look() {
+    #[cfg(not(any(loom, zeroipc_fault)))]
     core::hint::spin_loop();
 }
 

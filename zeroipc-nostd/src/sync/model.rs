@@ -125,6 +125,16 @@ impl<'a> Span<'a> {
         Some(words)
     }
 
+    pub(crate) fn wrapped_words<W: Word>(
+        &self,
+        offset: u64,
+        stride: usize,
+        count: usize,
+    ) -> Option<WrappedWords<'a, W>> {
+        let words = self.words(offset, stride, count)?;
+        Some(WrappedWords { words, mask: count.checked_sub(1)? })
+    }
+
     pub(crate) fn slots<T: Element>(
         &self,
         offset: u64,
@@ -259,6 +269,28 @@ impl<'a, W: Word> Words<'a, W> {
     }
 }
 
+/// The model's [`super::real::WrappedWords`].
+#[derive(Debug)]
+pub(crate) struct WrappedWords<'a, W> {
+    words: Words<'a, W>,
+    mask: usize,
+}
+
+impl<W> Clone for WrappedWords<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<W> Copy for WrappedWords<'_, W> {}
+
+impl<'a, W: Word> WrappedWords<'a, W> {
+    pub(crate) fn prefetch_for_write(&self, _index: usize) {}
+
+    pub(crate) fn get(&self, index: usize) -> Atomic<'a, W> {
+        self.words.get(index & self.mask).expect("every masked index has a word")
+    }
+}
+
 /// The model's [`super::real::Slots`].
 #[derive(Debug)]
 pub(crate) struct Slots<'a, T> {
@@ -300,6 +332,28 @@ impl<'a, T: Element> Slots<'a, T> {
         // SAFETY: as above, for reading.
         self.payload(index)?.with(|bytes| T::read_from_bytes(unsafe { &*bytes }).ok())
     }
+
+    pub(crate) fn write_bytes(&self, index: usize, offset: usize, from: &[u8]) -> bool {
+        super::hook::step();
+        let Some(bytes) = self.payload(index) else { return false };
+        bytes.with_mut(|bytes| {
+            // SAFETY: as in `write`.
+            let bytes = unsafe { &mut *bytes };
+            let part = bytes.get_mut(offset..).and_then(|rest| rest.get_mut(..from.len()));
+            part.map(|part| part.copy_from_slice(from)).is_some()
+        })
+    }
+
+    pub(crate) fn read_bytes(&self, index: usize, offset: usize, to: &mut [u8]) -> bool {
+        super::hook::step();
+        let Some(bytes) = self.payload(index) else { return false };
+        bytes.with(|bytes| {
+            // SAFETY: as in `read`.
+            let bytes = unsafe { &*bytes };
+            let part = bytes.get(offset..).and_then(|rest| rest.get(..to.len()));
+            part.map(|part| to.copy_from_slice(part)).is_some()
+        })
+    }
 }
 
 /// The model's [`super::real::Wrapped`].
@@ -317,6 +371,10 @@ impl<T> Clone for Wrapped<'_, T> {
 impl<T> Copy for Wrapped<'_, T> {}
 
 impl<T: Element> Wrapped<'_, T> {
+    pub(crate) fn prefetch_for_read(&self, _index: usize) {}
+
+    pub(crate) fn prefetch_for_write(&self, _index: usize) {}
+
     pub(crate) fn write(&self, index: usize, value: &T) {
         self.slots.write(index & self.mask, value);
     }

@@ -20,13 +20,19 @@
 
 use super::Table;
 use crate::error::StructureError;
-use crate::geometry::align_up;
+use crate::geometry::{align_up, Geometry};
 use crate::name::{Name, NAME_BYTES};
 use crate::sync::{AnyWord, Span};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// Bytes of an intent, right before its structure: the name, then the size as two words.
 pub(crate) const INTENT_BYTES: u64 = 40;
+
+/// The most bytes that a structure of `size` bytes takes in a region: its block, wherever that starts.
+pub(crate) fn block_bytes(geometry: Geometry, size: u64) -> Option<u64> {
+    // Blocks start at multiples of 8 and structures on lines, so up to a line less 8 bytes lies between.
+    align_up(size, 8)?.checked_add(INTENT_BYTES + u64::from(geometry.line_bytes()) - 8)
+}
 
 /// How often a creator starts a step again because another party moved on in between. Each turn means that somebody
 /// else got something done, so only a peer that does nothing but create, or a hostile one, can use them up.

@@ -21,27 +21,59 @@ pub(crate) struct Doorbell<'a> {
     pub(crate) waiting: Atomic<'a, u32>,
 }
 
-impl Doorbell<'_> {
+/// The waker's end of a doorbell: it counts the rings itself, since nobody else writes `rung`.
+#[derive(Debug)]
+pub(crate) struct Ringer<'a> {
+    bell: Doorbell<'a>,
+    notifier: Notifier<'a>,
+    manner: Manner,
+    /// What `waiting` holds if the sleeper waits for the next ring.
+    next: u32,
+}
+
+/// What stands between publishing and looking for a sleeper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// Nobody is ever woken.
+    Silent,
+    /// The sleeper's fence runs on our core too; only the compiler must keep the order.
+    SleeperFences,
+    /// A fence of our own.
+    WakerFences,
+}
+
+impl<'a> Ringer<'a> {
+    /// For the party that has the waker's role.
+    pub(crate) fn new(bell: Doorbell<'a>, notifier: Notifier<'a>) -> Self {
+        let manner = match notifier.wait {
+            None => Manner::Silent,
+            Some(_) if notifier.sleeper_fences => Manner::SleeperFences,
+            Some(_) => Manner::WakerFences,
+        };
+        Ringer { bell, notifier, manner, next: bell.rung.load(Relaxed).wrapping_add(1) }
+    }
+
     /// Wakes the sleeper, if there may be one. The caller published by a store just before.
     #[inline(always)]
-    pub(crate) fn ring(&self, notifier: Notifier<'_>) {
-        let Some(wait) = notifier.wait else { return };
-        if notifier.sleeper_fences {
-            // The sleeper's fence runs on our core too; only the compiler must keep the order.
-            compiler_fence(SeqCst);
-        } else {
-            full_fence();
+    pub(crate) fn ring(&mut self) {
+        match self.manner {
+            Manner::Silent => return,
+            Manner::SleeperFences => compiler_fence(SeqCst),
+            Manner::WakerFences => full_fence(),
         }
-        let next = self.rung.load(Relaxed).wrapping_add(1);
-        if self.waiting.load(Relaxed) == next {
-            self.wake(wait, next);
+        if self.bell.waiting.load(Relaxed) == self.next {
+            self.wake();
         }
     }
 
     #[cold]
-    fn wake(&self, notifier: &dyn Wait, next: u32) {
-        self.rung.store(next, Release);
-        notifier.wake(WaitWord(self.rung), 1);
+    #[inline(never)]
+    fn wake(&mut self) {
+        self.bell.rung.store(self.next, Release);
+        self.next = self.next.wrapping_add(1);
+        if let Some(wait) = self.notifier.wait {
+            wait.wake(WaitWord(self.bell.rung), 1);
+        }
     }
 }
 

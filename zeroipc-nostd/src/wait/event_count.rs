@@ -41,7 +41,36 @@ impl<'a> EventCount<'a> {
         }
     }
 
-    /// Wakes all sleepers, if there may be any. The caller published by a read-modify-write just before.
+    /// Wakes up to `count` sleepers, if there may be any; [`u32::MAX`] for all. The caller published by a
+    /// read-modify-write just before.
+    #[inline(always)]
+    pub(crate) fn notify_many(&self, notifier: Notifier<'_>, count: u32) {
+        let Some(notifier) = notifier.wait else { return };
+        fence_after_rmw();
+        if self.word.load(Relaxed) & SLEEPERS != 0 {
+            self.wake_many(notifier, count);
+        }
+    }
+
+    #[cold]
+    fn wake_many(&self, notifier: &dyn Wait, count: u32) {
+        // Always moved, unlike in `wake`: there, whoever sets the bit again after another waker cleared it takes the one
+        // thing that was published. Here more than one party has something to see, also one on its way to sleep.
+        let moved = self.word.fetch_add(EPOCH, AcqRel).wrapping_add(EPOCH);
+        if notifier.wake(WaitWord(self.word), count) == 0 {
+            self.clear(notifier, moved);
+        }
+    }
+
+    /// Nobody was asleep: clears the bit, so that the next waker saves the call.
+    fn clear(&self, notifier: &dyn Wait, moved: u32) {
+        let _ = self.word.compare_exchange(moved, moved & !SLEEPERS, AcqRel, Relaxed);
+        // Whoever went to sleep on `moved` between the two calls would be forgotten by the clear bit.
+        notifier.wake(WaitWord(self.word), u32::MAX);
+    }
+
+    /// Wakes all sleepers, if there may be any, where each looks for itself whether what was published concerns it. The caller
+    /// published by a read-modify-write just before. The bit goes with the epoch, so the next waker saves the call.
     #[inline(always)]
     pub(crate) fn notify_all(&self, notifier: Notifier<'_>) {
         let Some(notifier) = notifier.wait else { return };
@@ -54,8 +83,8 @@ impl<'a> EventCount<'a> {
 
     #[cold]
     fn wake_all(&self, notifier: &dyn Wait, word: u32) {
-        // All wake, so the bit goes with the epoch: whoever announces from here on sees what was published. A failure means that
-        // another waker moved on; it may be stopped before it wakes anybody, so we wake them anyway.
+        // Whoever announces after this sees what was published. A failure means that another waker moved on: it wakes whoever
+        // announced before that, but it may be stopped before it does, so we wake them too.
         let moved = word.wrapping_add(EPOCH) & !SLEEPERS;
         let _ = self.word.compare_exchange(word, moved, AcqRel, Relaxed);
         notifier.wake(WaitWord(self.word), u32::MAX);
@@ -71,9 +100,7 @@ impl<'a> EventCount<'a> {
             return;
         }
         if notifier.wake(WaitWord(self.word), 1) == 0 {
-            let _ = self.word.compare_exchange(moved, moved & !SLEEPERS, AcqRel, Relaxed);
-            // Whoever went to sleep on `moved` between the two calls would be forgotten by the clear bit.
-            notifier.wake(WaitWord(self.word), u32::MAX);
+            self.clear(notifier, moved);
         }
     }
 }

@@ -9,7 +9,7 @@ mod event_count;
 mod spin;
 
 pub(crate) use broadcast::Broadcast;
-pub(crate) use doorbell::Doorbell;
+pub(crate) use doorbell::{Doorbell, Ringer};
 pub(crate) use event_count::EventCount;
 pub use spin::Spin;
 

@@ -31,6 +31,12 @@ pub const PARTY: u32 = 1 << 30;
 pub enum Act {
     Push(u32),
     Pop,
+    /// A push by a grant.
+    Grant(u32),
+    /// A pop by a grant.
+    Take,
+    /// A look at the oldest value.
+    Peek,
 }
 
 /// What came of it.
@@ -47,11 +53,18 @@ impl Act {
     pub fn numbered(self, number: u64) -> Self {
         match self {
             Act::Push(value) => Act::Push(value + 1 + number as u32),
-            Act::Pop => Act::Pop,
+            Act::Grant(value) => Act::Grant(value + 1 + number as u32),
+            other => other,
         }
     }
 
     pub fn run(self, queue: Queue<'_, Item>) -> Outcome {
+        let popped = |result: Result<Item, PopError>| match result {
+            Ok(item) => Outcome::Popped(item.value()),
+            Err(PopError::Empty) => Outcome::Nothing,
+            Err(PopError::Blocked) => Outcome::Blocked,
+            Err(PopError::Corrupt) => panic!("corrupt"),
+        };
         match self {
             Act::Push(value) => match queue.try_push(Item::new(value)) {
                 Ok(()) => Outcome::Pushed(value),
@@ -62,11 +75,22 @@ impl Act {
                 Err(PushError::Blocked(_)) => Outcome::Blocked,
                 Err(PushError::Corrupt(_)) => panic!("corrupt"),
             },
-            Act::Pop => match queue.try_pop() {
-                Ok(item) => Outcome::Popped(item.value()),
-                Err(PopError::Empty) => Outcome::Nothing,
-                Err(PopError::Blocked) => Outcome::Blocked,
-                Err(PopError::Corrupt) => panic!("corrupt"),
+            Act::Grant(value) => {
+                let Ok(grant) = queue.try_grant() else { return Outcome::Blocked };
+                grant.write(Item::new(value));
+                match grant.commit() {
+                    Ok(()) => Outcome::Pushed(value),
+                    Err(refused) => {
+                        assert!(matches!(refused.reason(), PushError::Full(())));
+                        Outcome::Nothing
+                    }
+                }
+            }
+            Act::Pop => popped(queue.try_pop()),
+            Act::Take => popped(queue.try_pop_grant().map(|grant| grant.read())),
+            Act::Peek => match popped(queue.peek()) {
+                Outcome::Popped(_) => Outcome::Nothing,
+                other => other,
             },
         }
     }
@@ -198,11 +222,12 @@ impl<'a> Others<'a> {
     /// A party has stopped inside.
     pub fn stops(&mut self, act: Act) {
         match act {
-            Act::Push(value) => {
+            Act::Push(value) | Act::Grant(value) => {
                 self.pushers += 1;
                 self.uncertain.insert(value);
             }
-            Act::Pop => self.poppers += 1,
+            Act::Pop | Act::Take => self.poppers += 1,
+            Act::Peek => {}
         }
     }
 
@@ -211,17 +236,18 @@ impl<'a> Others<'a> {
         assert_ne!(outcome, Outcome::Blocked, "a resumed party was held up");
         self.note(outcome);
         match act {
-            Act::Push(value) => {
+            Act::Push(value) | Act::Grant(value) => {
                 self.pushers -= 1;
                 self.uncertain.remove(&value);
             }
-            Act::Pop => self.poppers -= 1,
+            Act::Pop | Act::Take => self.poppers -= 1,
+            Act::Peek => {}
         }
     }
 
     /// A stopped party will never go on.
     pub fn dies(&mut self, act: Act) {
-        self.lost += usize::from(act == Act::Pop);
+        self.lost += usize::from(matches!(act, Act::Pop | Act::Take));
     }
 
     /// Each value exactly once; of dead parties at most the one that they had.

@@ -132,6 +132,17 @@ impl<'a> Span<'a> {
         Some(Words { first, stride, count, life: PhantomData })
     }
 
+    /// `count` (a power of two) words by an index that wraps around, the first at `offset`, `stride` bytes apart.
+    pub(crate) fn wrapped_words<W: Word>(
+        &self,
+        offset: u64,
+        stride: usize,
+        count: usize,
+    ) -> Option<WrappedWords<'a, W>> {
+        let first = self.strided(offset, stride, count, W::BYTES, W::BYTES)?;
+        Some(WrappedWords { first, stride, mask: count - 1, life: PhantomData })
+    }
+
     /// `count` payload slots of a `T`, the first at `offset`, `stride` bytes apart.
     pub(crate) fn slots<T: Element>(
         &self,
@@ -260,5 +271,75 @@ impl<'a, W: Word> Words<'a, W> {
         // SAFETY: inside the span, aligned (`strided`: first and stride are multiples of the width), valid for `'a`.
         let native = unsafe { pointer.cast::<W::Native>().as_ref() };
         Some(Atomic { native })
+    }
+}
+
+/// Words of one width at a fixed stride, found by the low bits of a counter: any index is good.
+#[derive(Debug)]
+pub(crate) struct WrappedWords<'a, W> {
+    first: NonNull<u8>,
+    stride: usize,
+    /// One less than the number of words, which the algorithm made a power of two.
+    mask: usize,
+    life: PhantomData<&'a W>,
+}
+
+impl<W> Clone for WrappedWords<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<W> Copy for WrappedWords<'_, W> {}
+
+// SAFETY: as for `Span`: access is atomic only.
+unsafe impl<W> Send for WrappedWords<'_, W> {}
+// SAFETY: as for `Span`.
+unsafe impl<W> Sync for WrappedWords<'_, W> {}
+
+impl<'a, W: Word> WrappedWords<'a, W> {
+    #[inline(always)]
+    fn pointer(&self, index: usize) -> NonNull<u8> {
+        // SAFETY: whatever the mask, `index & mask <= mask`, and `strided` proved that `mask + 1` words at this stride lie
+        // inside the span.
+        unsafe { self.first.add((index & self.mask) * self.stride) }
+    }
+
+    /// Asks for the word's cache line, to be written soon.
+    #[inline(always)]
+    pub(crate) fn prefetch_for_write(&self, index: usize) {
+        prefetch_for_write(self.pointer(index));
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, index: usize) -> Atomic<'a, W> {
+        let pointer = self.pointer(index);
+        // SAFETY: inside the span, aligned (`strided`: first and stride are multiples of the width), valid for `'a`.
+        let native = unsafe { pointer.cast::<W::Native>().as_ref() };
+        Atomic { native }
+    }
+}
+
+/// Asks for the cache line at `address`, to be written soon. A hint: it says nothing and changes nothing.
+#[inline(always)]
+pub(super) fn prefetch_for_write(address: NonNull<u8>) {
+    let _ = address;
+    #[cfg(all(target_arch = "x86_64", not(any(zeroipc_fault, miri))))]
+    // SAFETY: a hint that never faults, whatever the address, and touches no register; processors without it take it for a
+    // no-op (AMD64 Architecture Programmer's Manual vol. 3 and Intel SDM vol. 2, PREFETCHW).
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) address.as_ptr(), options(nostack, preserves_flags, readonly));
+    }
+}
+
+/// Asks for the cache line at `address`, to be read soon. A hint: it says nothing and changes nothing.
+#[inline(always)]
+pub(super) fn prefetch_for_read(address: NonNull<u8>) {
+    let _ = address;
+    #[cfg(all(target_arch = "x86_64", not(any(zeroipc_fault, miri))))]
+    // SAFETY: a hint that never faults, whatever the address; SSE is part of x86-64.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
+            address.as_ptr().cast(),
+        );
     }
 }

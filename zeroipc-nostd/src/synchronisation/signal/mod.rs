@@ -31,6 +31,7 @@ use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
 use crate::role::Role;
 use crate::sync::{by_word, Atomic, ByWord, Span, Wide, Word};
+use crate::table::block_bytes;
 use crate::wait::{Announce, Broadcast, EventCount, Limit, Notifier, Wait, WaitWord};
 use ::core::sync::atomic::Ordering::Acquire;
 use ::core::time::Duration;
@@ -247,12 +248,14 @@ impl<'a, T: Element> Signal<'a, T> {
         open_or_create(|| Self::open(region, name), || Self::create(region, name, initial))
     }
 
-    /// Bytes that a signal with `slots` slots takes, its prefix included; `None` if there can be no such signal.
+    /// How many bytes a signal with `slots` slots takes in a region at most; `None` if there can't be one.
     #[must_use]
     pub fn footprint(geometry: Geometry, slots: u32) -> Option<u64> {
-        let prefix = Prefix::new(Kind::SIGNAL, geometry, elem_size::<T>().ok()?, u64::from(slots));
-        // What one writer may have is more.
-        Layout::of(&Prefix { extra: ONE_WRITER, ..prefix }).map(|layout| layout.size)
+        let mut prefix =
+            Prefix::new(Kind::SIGNAL, geometry, elem_size::<T>().ok()?, u64::from(slots));
+        // The form makes no difference, except that one writer may do with fewer slots.
+        prefix.extra = ONE_WRITER;
+        block_bytes(geometry, Layout::of(&prefix)?.size)
     }
 
     /// The current value. Wait-free: at most 64 copies, of which the second is rare.
