@@ -50,8 +50,9 @@ pub(crate) struct ListArguments {
 
 /// Show a region's table and every structure in it.
 ///
-/// For each structure: kind, size of an element in bytes, capacity, how many elements are in it now, its size in bytes,
-/// its offset in the region, and the word and line size that its creator chose. Used bytes include the table; leaked
+/// For each structure: kind, size of an element in bytes, capacity, how many elements are in it now (of a Signal: how many
+/// slots it has, and its version), its size in bytes, its offset in the region, and the word and line size that its creator
+/// chose. Used bytes include the table; leaked
 /// bytes belong to no structure, because a creator died or two created the same name, or because a structure is being
 /// created just now.
 ///

@@ -36,6 +36,7 @@
 //! | that a number of things are done, once | [`Latch`] | [`Latch::wait`] for who still has to count |
 //! | a step of work, among all who take part | [`Barrier`] | [`Barrier::wait`] for all |
 //! | an initialisation | [`Once`] | [`Once::call_once`] for who runs it |
+//! | the latest of something of any size, never half of it | [`Signal`] | [`Signal::wait_for_change`] if asked to |
 //!
 //! ## Waiting
 //!

@@ -19,6 +19,7 @@
 //! | [`Mutex`] | waits for the owner, notices its death | yes |
 //! | [`RwLock`] | readers wait for the writer, the writer for readers; both notice deaths | yes |
 //! | [`Monitor`] | waits for the owner and for whom it is to be notified by; notices the owner's death | yes |
+//! | [`Signal`] | reads wait-free; writes lock-free from many parties, or wait-free from one | no with one writer |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
 //!
@@ -55,6 +56,7 @@ mod prefix;
 mod queue;
 mod region;
 mod ring;
+mod role;
 mod slots;
 mod sync;
 mod synchronisation;
@@ -67,8 +69,8 @@ pub use element::Element;
 pub use error::{
     AcquireError, ArriveError, BarrierError, CountDownError, IndexOutOfBounds, LockError,
     NameError, NoPlace, OnceError, PartyError, PopError, PopTimeoutError, PushError,
-    PushTimeoutError, RegionError, ReleaseError, RoleTaken, StructureError, TryAcquireError,
-    TryLockError, UpdateError, WaitError,
+    PushTimeoutError, RegionError, ReleaseError, RoleTaken, SignalError, StructureError,
+    TryAcquireError, TryLockError, UpdateError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
 pub use name::Name;
@@ -83,6 +85,7 @@ pub use synchronisation::{
     MutexGuard, Once, OnceRun, OnceState, Participant, Permit, RwLock, RwLockReadGuard,
     RwLockWriteGuard, Semaphore, WaitTimeoutResult,
 };
+pub use synchronisation::{Signal, SignalWriter};
 pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};
 pub use view::{StructureInfo, View};

@@ -41,12 +41,13 @@ pub struct StructureInfo {
     pub geometry: Geometry,
     /// Bytes of one element; 0 where there are no elements.
     pub elem_size: u32,
-    /// How many elements fit.
+    /// How many elements fit; of a [`Signal`](crate::Signal) the number of its value slots.
     pub capacity: u64,
     /// How many elements are in it now; `None` where that has no meaning, or the kind is not known here.
     ///
     /// Of a semaphore the free permits, of an event 1 while it is set, of a latch what is left to count, of a barrier who
-    /// has arrived, of a once 1 when it is done; of a lock, how many parties hold it.
+    /// has arrived, of a once 1 when it is done; of a lock, how many parties
+    /// hold it; of a [`Signal`](crate::Signal) its version.
     pub fill: Option<u64>,
 }
 
@@ -166,6 +167,7 @@ impl<'a> View<'a> {
             Kind::MUTEX => Some(synchronisation::mutex_fill(part, &prefix).ok_or(corrupt)?),
             Kind::MONITOR => Some(synchronisation::monitor_fill(part, &prefix).ok_or(corrupt)?),
             Kind::RWLOCK => Some(synchronisation::rwlock_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::SIGNAL => Some(synchronisation::signal_fill(part, &prefix).ok_or(corrupt)?),
             _ => None,
         };
         Ok(StructureInfo {

@@ -1,7 +1,7 @@
 use crate::sandbox::{inspect, populate, Folder, Name, Region, Run};
 use serde_json::Value;
 use std::fs;
-use zeroipc::{Memory, Options};
+use zeroipc::{Array, Geometry, Memory, Options, Queue, Ring, Signal};
 
 /// Where entry `index` of a table of version 1 is.
 fn entry(index: u64) -> u64 {
@@ -36,6 +36,64 @@ fn shows_every_structure() {
     assert!(!run.output.contains(".region"));
     let run = inspect(&["show", "--all", region.name()]);
     assert!(run.line(".region").starts_with(".region Region 0 1048576 - "), "{run:?}");
+}
+
+/// A structure of each kind: its name, how it is made, and the kind, element size, capacity and fill that are shown.
+type Made = (&'static str, fn(&Memory, &str), [&'static str; 4]);
+
+/// Of each kind also one whose fill differs from zero and from its capacity, where it has a fill. A new kind adds its lines here.
+const KINDS: &[Made] = &[
+    ("array", array_of_5, ["Array", "2", "5", "5"]),
+    ("ring", ring_of_2, ["Ring", "8", "4", "2"]),
+    ("queue", queue_of_1, ["Queue", "4", "2", "1"]),
+    ("signal", signal_set_3_times, ["Signal", "12", "8", "3"]),
+    ("signal of one", signal_of_one_set_once, ["Signal", "8", "4", "1"]),
+];
+
+fn array_of_5(memory: &Memory, name: &str) {
+    Array::<u16>::create(memory, name, 5).unwrap();
+}
+
+fn ring_of_2(memory: &Memory, name: &str) {
+    let ring = Ring::<u64>::create(memory, name, 4).unwrap();
+    let mut producer = ring.producer().unwrap();
+    (0..2).for_each(|n| producer.try_push(n).unwrap());
+}
+
+fn queue_of_1(memory: &Memory, name: &str) {
+    Queue::<u32>::create(memory, name, 2).unwrap().try_push(7).unwrap();
+}
+
+fn signal_set_3_times(memory: &Memory, name: &str) {
+    let signal = Signal::create(memory, name, [0_u32; 3]).unwrap();
+    (1..4).for_each(|n| assert_eq!(signal.set([9; 3]), Ok(n)));
+}
+
+fn signal_of_one_set_once(memory: &Memory, name: &str) {
+    let signal = Signal::create_single_writer(memory, name, 0_u64, 4).unwrap();
+    signal.writer().unwrap().set(5);
+}
+
+#[test]
+fn shows_every_kind() {
+    for geometry in [Geometry::SMALLEST, Geometry::default()] {
+        let name = Name::new();
+        let memory = Memory::options().geometry(geometry).create(&name.0, 1 << 20).unwrap();
+        KINDS.iter().for_each(|(name, create, _)| create(&memory, name));
+        let run = inspect(&["show", &name.0]);
+        assert_eq!((run.code, run.errors.as_str()), (0, ""), "{run:?}");
+        let (_, report) = json(&name.0);
+        let structures = report["structures"].as_array().unwrap();
+        assert_eq!(structures.len(), KINDS.len());
+        for ((name, _, shown), found) in KINDS.iter().zip(structures) {
+            let start = format!("{name} {} ", shown.join(" "));
+            assert!(run.line(&start).starts_with(&start), "{run:?}");
+            let text = |field: &str| found[field].to_string().replace('"', "");
+            let fields = ["kind", "element_size", "capacity", "fill"].map(text);
+            assert_eq!((text("name").as_str(), fields), (*name, shown.map(str::to_owned)));
+        }
+        adds_up(&report);
+    }
 }
 
 #[test]

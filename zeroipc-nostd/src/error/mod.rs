@@ -4,6 +4,7 @@ mod counting;
 mod locking;
 mod operation;
 mod region;
+mod signal;
 mod structure;
 mod waiting;
 
@@ -17,6 +18,7 @@ pub use operation::{
     UpdateError,
 };
 pub use region::{NameError, RegionError};
+pub use signal::SignalError;
 pub use structure::StructureError;
 pub use waiting::WaitError;
 

@@ -1,10 +1,10 @@
 //! The consumer's end of a ring.
 
 use super::ahead::{elements_ahead, starts_line};
-use super::role::Token;
 use super::{Ends, Ring};
 use crate::element::Element;
 use crate::error::{PopError, PopTimeoutError};
+use crate::role::Token;
 use crate::sync::{by_word, ByWord, Wide, Word};
 use crate::wait::{deadline_after, Announce, Ringer, Wait};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};

@@ -29,7 +29,6 @@ mod bulk;
 mod consumer;
 mod grant;
 mod producer;
-pub(crate) mod role;
 
 pub use consumer::Consumer;
 pub use grant::{ReadGrant, WriteGrant};
@@ -40,11 +39,11 @@ use crate::error::{RoleTaken, StructureError};
 use crate::geometry::{align_up, Geometry, WordSize};
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
+use crate::role::Role;
 use crate::sync::{Atomic, ByWord, Span, Wide, Word, Wrapped};
 use crate::table::block_bytes;
 use crate::wait::{Doorbell, Notifier};
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
-use role::Role;
 
 const PRODUCER_ROLE: u64 = 24;
 const CONSUMER_ROLE: u64 = 28;

@@ -443,6 +443,10 @@ impl<'a, T: Element> Racy<'a, T> {
         loom::sync::atomic::fence(Acquire);
         T::read_from_bytes(&bytes).ok()
     }
+
+    pub(crate) fn read_into(&self, index: usize, value: &mut T) -> bool {
+        self.read(index).map(|read| *value = read).is_some()
+    }
 }
 
 /// The model's [`super::real::Shared`]: elements of 8 bytes, and of any other multiple of 4, those word by word.

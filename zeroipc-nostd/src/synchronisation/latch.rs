@@ -24,7 +24,7 @@ use crate::error::{ArriveError, CountDownError, PartyError, StructureError, Wait
 use crate::geometry::{align_up, Geometry};
 use crate::prefix::{Kind, Prefix};
 use crate::region::{open_or_create, Region};
-use crate::ring::role::{Role, Token};
+use crate::role::{Role, Token};
 use crate::sync::{fence_after_rmw, full_fence, relax, Atomic, Span, Words};
 use crate::table::block_bytes;
 use crate::wait::{Announce, Limit, Notifier, Wait, WaitWord};

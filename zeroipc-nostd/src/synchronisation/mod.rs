@@ -9,6 +9,7 @@ mod mutex;
 mod once;
 mod rwlock;
 mod semaphore;
+mod signal;
 
 pub use barrier::{Barrier, BarrierWaitResult, Participant};
 pub use event::{Event, EventMode};
@@ -18,6 +19,7 @@ pub use mutex::{Mutex, MutexGuard};
 pub use once::{Once, OnceRun, OnceState};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{Permit, Semaphore};
+pub use signal::{Signal, SignalWriter};
 
 // What a view says of each.
 pub(crate) use barrier::fill as barrier_fill;
@@ -28,3 +30,4 @@ pub(crate) use mutex::fill as mutex_fill;
 pub(crate) use once::fill as once_fill;
 pub(crate) use rwlock::fill as rwlock_fill;
 pub(crate) use semaphore::fill as semaphore_fill;
+pub(crate) use signal::fill as signal_fill;

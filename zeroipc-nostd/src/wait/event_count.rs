@@ -69,6 +69,27 @@ impl<'a> EventCount<'a> {
         notifier.wake(WaitWord(self.word), u32::MAX);
     }
 
+    /// Wakes all sleepers, if there may be any, where each looks for itself whether what was published concerns it. The caller
+    /// published by a read-modify-write just before. The bit goes with the epoch, so the next waker saves the call.
+    #[inline(always)]
+    pub(crate) fn notify_all(&self, notifier: Notifier<'_>) {
+        let Some(notifier) = notifier.wait else { return };
+        fence_after_rmw();
+        let word = self.word.load(Relaxed);
+        if word & SLEEPERS != 0 {
+            self.wake_all(notifier, word);
+        }
+    }
+
+    #[cold]
+    fn wake_all(&self, notifier: &dyn Wait, word: u32) {
+        // Whoever announces after this sees what was published. A failure means that another waker moved on: it wakes whoever
+        // announced before that, but it may be stopped before it does, so we wake them too.
+        let moved = word.wrapping_add(EPOCH) & !SLEEPERS;
+        let _ = self.word.compare_exchange(word, moved, AcqRel, Relaxed);
+        notifier.wake(WaitWord(self.word), u32::MAX);
+    }
+
     #[cold]
     fn wake(&self, notifier: &dyn Wait, word: u32) {
         let moved = word.wrapping_add(EPOCH);

@@ -3,10 +3,12 @@
 //! Structures wait on 32-bit words of the region through the small trait [`Wait`]; who implements it decides what
 //! sleeping means: a futex (`zeroipc-posix`), an instruction or a doorbell (`zeroipc-raw`), or spinning ([`Spin`]).
 
+mod broadcast;
 mod doorbell;
 mod event_count;
 mod spin;
 
+pub(crate) use broadcast::Broadcast;
 pub(crate) use doorbell::{Doorbell, Ringer};
 pub(crate) use event_count::EventCount;
 pub use spin::Spin;

@@ -70,6 +70,15 @@ impl<T: Element> Slots<'_, T> {
         Some(unsafe { copy_out(from) })
     }
 
+    /// Reads slot `index` into `value`; false, with `value` as it was, if there is no such slot.
+    #[inline(always)]
+    fn read_into(&self, index: usize, value: &mut T) -> bool {
+        let Some(from) = self.pointer(index) else { return false };
+        // SAFETY: `from` as in `write`; `value` is exclusively ours, and any bytes make a valid `T` (`T: FromBytes`).
+        unsafe { copy_out_to(from, value, Relaxed) };
+        true
+    }
+
     /// Writes `bytes` into slot `index`, which the caller owns, from its byte `offset` on; false, and nothing is written,
     /// if they do not lie inside.
     pub(crate) fn write_bytes(&self, index: usize, offset: usize, bytes: &[u8]) -> bool {
@@ -266,6 +275,15 @@ impl<T: Element> Racy<'_, T> {
         core::sync::atomic::fence(Ordering::Acquire);
         value
     }
+
+    /// Reads slot `index` into `value`, as [`Racy::read`]: without moving the value once more, which costs as much as reading it.
+    /// False, with `value` as it was, if there is no such slot.
+    #[inline(always)]
+    pub(crate) fn read_into(&self, index: usize, value: &mut T) -> bool {
+        let read = self.slots.read_into(index, value);
+        core::sync::atomic::fence(Ordering::Acquire);
+        read
+    }
 }
 
 /// The widest word, at most 8 bytes, that the size of `T` divides into: how payload is copied, and how it is aligned.
@@ -337,7 +355,19 @@ pub(super) unsafe fn copy_out<T: Element>(from: NonNull<u8>) -> T {
 #[inline(always)]
 pub(super) unsafe fn copy_out_ordered<T: Element>(from: NonNull<u8>, order: Ordering) -> T {
     let mut value = MaybeUninit::<T>::uninit();
-    let to = value.as_mut_ptr().cast::<u8>();
+    // SAFETY: `from` as the contract says; `value` is ours.
+    unsafe { copy_out_to(from, value.as_mut_ptr(), order) };
+    // SAFETY: `copy_out_to` wrote all `size_of::<T>()` bytes, and any bytes make a valid `T` (`T: FromBytes`).
+    unsafe { value.assume_init() }
+}
+
+/// As [`copy_out_ordered`], to where the value is wanted.
+///
+/// # Safety
+/// `from` as for [`copy_out`]; `value` must be valid for writes of a `T`, and nobody else's meanwhile.
+#[inline(always)]
+unsafe fn copy_out_to<T: Element>(from: NonNull<u8>, value: *mut T, order: Ordering) {
+    let to = value.cast::<u8>();
     macro_rules! by {
         ($int:ty, $atomic:ty) => {
             for at in (0..size_of::<T>()).step_by(size_of::<$int>()) {
@@ -349,7 +379,7 @@ pub(super) unsafe fn copy_out_ordered<T: Element>(from: NonNull<u8>, order: Orde
                 let word = source.load(order);
                 // SAFETY: `at + width <= size_of::<T>()`, inside `value`.
                 let target = unsafe { to.add(at) };
-                // SAFETY: inside `value`, which is ours alone.
+                // SAFETY: inside `value`, which is ours alone (contract).
                 unsafe { target.cast::<$int>().write_unaligned(word) };
             }
         };
@@ -361,8 +391,6 @@ pub(super) unsafe fn copy_out_ordered<T: Element>(from: NonNull<u8>, order: Orde
         2 => by!(u16, AtomicU16),
         _ => by!(u8, AtomicU8),
     }
-    // SAFETY: the loop wrote all `size_of::<T>()` bytes, and any bytes make a valid `T` (`T: FromBytes`).
-    unsafe { value.assume_init() }
 }
 
 /// The word of bulk copies.
