@@ -31,6 +31,8 @@
 //! | the latest values, many writers and readers | [`Array`] | never |
 //! | a stream, from one producer to one consumer | [`Ring`] | [`Producer::push`], [`Consumer::pop`] if asked to |
 //! | work or messages, among many producers and consumers | [`Queue`] | [`Queue::push`], [`Queue::pop`] if asked to |
+//! | what came last first: free lists, caches, depth-first work | [`Stack`] | [`Stack::push`], [`Stack::pop`] if asked to |
+//! | large messages that are written and read in place | [`Pool`], a handle of 8 bytes through a [`Queue`] | [`Pool::alloc`] if asked to |
 //!
 //! ## Waiting
 //!

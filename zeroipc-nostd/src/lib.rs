@@ -11,6 +11,8 @@
 //! | [`Array`] | load and store wait-free | no |
 //! | [`Ring`] | push and pop wait-free; one producer, one consumer | no |
 //! | [`Queue`] | push and pop lock-free, with any one party stopped anywhere inside; many producers, many consumers | yes |
+//! | [`Stack`] | push and pop lock-free, with any party stopped anywhere inside; last in, first out | yes |
+//! | [`Pool`] | alloc lock-free, free and handing over wait-free; slots that travel between parties without copying | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
 //!
@@ -43,11 +45,13 @@ mod error;
 mod geometry;
 mod name;
 mod party;
+mod pool;
 mod prefix;
 mod queue;
 mod region;
 mod ring;
 mod slots;
+mod stack;
 mod sync;
 mod table;
 mod view;
@@ -56,16 +60,18 @@ mod wait;
 pub use array::Array;
 pub use element::Element;
 pub use error::{
-    IndexOutOfBounds, NameError, PopError, PopTimeoutError, PushError, PushTimeoutError,
+    IndexOutOfBounds, NameError, PoolError, PopError, PopTimeoutError, PushError, PushTimeoutError,
     RegionError, RoleTaken, StructureError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
 pub use name::Name;
 pub use party::{Liveness, PartyId};
+pub use pool::{Handle, Loan, Pool};
 pub use prefix::Kind;
 pub use queue::Queue;
 pub use region::Region;
 pub use ring::{Consumer, Producer, Ring};
+pub use stack::Stack;
 pub use sync::Span;
 pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};

@@ -42,7 +42,7 @@ pub struct StructureInfo {
     pub elem_size: u32,
     /// How many elements fit.
     pub capacity: u64,
-    /// How many elements are in it now; `None` where that has no meaning, or the kind is not known here.
+    /// How many elements are in it now (in a Pool: how many slots are taken, on loan or on their way); `None` where that has no meaning, or the kind is not known here.
     pub fill: Option<u64>,
 }
 
@@ -154,6 +154,8 @@ impl<'a> View<'a> {
             Kind::ARRAY => Some(crate::array::fill(part, &prefix).ok_or(corrupt)?),
             Kind::RING => Some(crate::ring::fill(part, &prefix).ok_or(corrupt)?),
             Kind::QUEUE => Some(crate::queue::fill(part, &prefix).ok_or(corrupt)?),
+            Kind::STACK => Some(crate::stack::fill(part, &prefix).ok_or(corrupt)?),
+            Kind::POOL => Some(crate::pool::fill(part, &prefix).ok_or(corrupt)?),
             _ => None,
         };
         Ok(StructureInfo {

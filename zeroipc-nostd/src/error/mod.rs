@@ -6,7 +6,7 @@ mod structure;
 mod waiting;
 
 pub use operation::{
-    IndexOutOfBounds, PopError, PopTimeoutError, PushError, PushTimeoutError, RoleTaken,
+    IndexOutOfBounds, PoolError, PopError, PopTimeoutError, PushError, PushTimeoutError, RoleTaken,
 };
 pub use region::{NameError, RegionError};
 pub use structure::StructureError;

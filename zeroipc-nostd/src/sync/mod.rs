@@ -54,6 +54,15 @@ pub(crate) fn full_fence() {
     core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
 }
 
+/// What this thread loads before (relaxed) it sees as if it had acquired it, before what it does after.
+#[inline(always)]
+pub(crate) fn acquire_fence() {
+    #[cfg(loom)]
+    loom::sync::atomic::fence(core::sync::atomic::Ordering::Acquire);
+    #[cfg(not(loom))]
+    core::sync::atomic::fence(core::sync::atomic::Ordering::Acquire);
+}
+
 /// One polite turn of a bounded polling loop.
 #[inline(always)]
 pub(crate) fn relax() {

@@ -300,6 +300,28 @@ impl<'a, T: Element> Slots<'a, T> {
         // SAFETY: as above, for reading.
         self.payload(index)?.with(|bytes| T::read_from_bytes(unsafe { &*bytes }).ok())
     }
+
+    pub(crate) fn write_bytes(&self, index: usize, offset: usize, from: &[u8]) -> bool {
+        super::hook::step();
+        let Some(bytes) = self.payload(index) else { return false };
+        bytes.with_mut(|bytes| {
+            // SAFETY: as in `write`.
+            let bytes = unsafe { &mut *bytes };
+            let part = bytes.get_mut(offset..).and_then(|rest| rest.get_mut(..from.len()));
+            part.map(|part| part.copy_from_slice(from)).is_some()
+        })
+    }
+
+    pub(crate) fn read_bytes(&self, index: usize, offset: usize, to: &mut [u8]) -> bool {
+        super::hook::step();
+        let Some(bytes) = self.payload(index) else { return false };
+        bytes.with(|bytes| {
+            // SAFETY: as in `read`.
+            let bytes = unsafe { &*bytes };
+            let part = bytes.get(offset..).and_then(|rest| rest.get(..to.len()));
+            part.map(|part| to.copy_from_slice(part)).is_some()
+        })
+    }
 }
 
 /// The model's [`super::real::Wrapped`].

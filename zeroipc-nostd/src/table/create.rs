@@ -20,13 +20,20 @@
 
 use super::Table;
 use crate::error::StructureError;
-use crate::geometry::align_up;
+use crate::geometry::{align_up, Geometry};
 use crate::name::{Name, NAME_BYTES};
 use crate::sync::{AnyWord, Span};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// Bytes of an intent, right before its structure: the name, then the size as two words.
 pub(crate) const INTENT_BYTES: u64 = 40;
+
+/// Bytes that a structure of `size` bytes takes of a region at most: its intent, the way to the start of a line, itself, and
+/// the way to the start of the next block.
+pub(crate) fn block_bytes(geometry: Geometry, size: u64) -> Option<u64> {
+    let before = INTENT_BYTES + u64::from(geometry.line_bytes()) - 8;
+    align_up(before.checked_add(size)?, 8)
+}
 
 /// How often a creator starts a step again because another party moved on in between. Each turn means that somebody
 /// else got something done, so only a peer that does nothing but create, or a hostile one, can use them up.

@@ -23,7 +23,7 @@ pub(crate) mod create;
 mod format;
 pub(crate) mod record;
 
-pub(crate) use create::Plan;
+pub(crate) use create::{block_bytes, Plan};
 pub use format::FormatOptions;
 
 use crate::error::RegionError;

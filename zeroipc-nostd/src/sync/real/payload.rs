@@ -68,6 +68,40 @@ impl<T: Element> Slots<'_, T> {
         // SAFETY: as in `write`.
         Some(unsafe { copy_out(from) })
     }
+
+    /// Writes `bytes` into slot `index`, which the caller owns, from its byte `offset` on; false, and nothing is written,
+    /// if they do not lie inside.
+    pub(crate) fn write_bytes(&self, index: usize, offset: usize, bytes: &[u8]) -> bool {
+        let Some(to) = self.bytes_at(index, offset, bytes.len()) else { return false };
+        // SAFETY: `bytes_at` gives a pointer to `bytes.len()` bytes inside the span.
+        unsafe { copy_bytes_in(to, bytes) };
+        true
+    }
+
+    /// Reads bytes of slot `index`, which the caller owns, from its byte `offset` on; false, and `bytes` is untouched, if
+    /// they do not lie inside.
+    pub(crate) fn read_bytes(&self, index: usize, offset: usize, bytes: &mut [u8]) -> bool {
+        let Some(from) = self.bytes_at(index, offset, bytes.len()) else { return false };
+        // SAFETY: as in `write_bytes`.
+        unsafe { copy_bytes_out(from, bytes) };
+        true
+    }
+
+    fn bytes_at(&self, index: usize, offset: usize, len: usize) -> Option<NonNull<u8>> {
+        if offset.checked_add(len)? > size_of::<T>() {
+            return None;
+        }
+        // SAFETY: `offset <= size_of::<T>()`, so the pointer stays inside the slot or at its end.
+        Some(unsafe { self.pointer(index)?.add(offset) })
+    }
+
+    /// Where slot `index` lies, for access without copying; `None` if there is no such slot, or if it lies at an address
+    /// that is no multiple of the alignment of `T`.
+    #[inline(always)]
+    pub(crate) fn address(&self, index: usize) -> Option<NonNull<T>> {
+        let pointer = self.pointer(index)?.cast::<T>();
+        pointer.is_aligned().then_some(pointer)
+    }
 }
 
 /// Payload slots side by side, found by the low bits of a counter: any index is good.
@@ -284,4 +318,78 @@ unsafe fn copy_out<T: Element>(from: NonNull<u8>) -> T {
     }
     // SAFETY: the loop wrote all `size_of::<T>()` bytes, and any bytes make a valid `T` (`T: FromBytes`).
     unsafe { value.assume_init() }
+}
+
+/// The word of bulk copies.
+type Bulk = super::super::Wide;
+type AtomicBulk = <Bulk as super::super::Word>::Native;
+
+const BULK: usize = size_of::<Bulk>();
+
+/// Which part of `len` bytes at `address` consists of whole words on their alignment; what is before and after, of bytes.
+fn whole_words(address: NonNull<u8>, len: usize) -> core::ops::Range<usize> {
+    let start = ((address.as_ptr() as usize).wrapping_neg() % BULK).min(len);
+    start..len - (len - start) % BULK
+}
+
+/// Copies bytes into a region: wide words where the address allows it, single bytes before and after.
+///
+/// # Safety
+/// `to` must be valid for atomic writes of `bytes.len()` bytes.
+unsafe fn copy_bytes_in(to: NonNull<u8>, bytes: &[u8]) {
+    let words = whole_words(to, bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        // SAFETY: `at < bytes.len()`, inside what `to` is valid for (contract).
+        let target = unsafe { to.add(at) };
+        // SAFETY: `at < bytes.len()`, inside the slice.
+        let source = unsafe { bytes.as_ptr().add(at) };
+        hook::step();
+        if words.contains(&at) {
+            // SAFETY: a whole word inside the slice (`whole_words`).
+            let word = unsafe { source.cast::<Bulk>().read_unaligned() };
+            // SAFETY: a whole word inside what `to` is valid for, aligned (`whole_words`).
+            let target = unsafe { target.cast::<AtomicBulk>().as_ref() };
+            target.store(word, Relaxed);
+            at += BULK;
+        } else {
+            // SAFETY: a byte inside the slice.
+            let byte = unsafe { source.read() };
+            // SAFETY: a byte inside what `to` is valid for.
+            let target = unsafe { target.cast::<AtomicU8>().as_ref() };
+            target.store(byte, Relaxed);
+            at += 1;
+        }
+    }
+}
+
+/// Copies bytes out of a region, as [`copy_bytes_in`].
+///
+/// # Safety
+/// `from` must be valid for atomic reads of `bytes.len()` bytes.
+unsafe fn copy_bytes_out(from: NonNull<u8>, bytes: &mut [u8]) {
+    let words = whole_words(from, bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        // SAFETY: `at < bytes.len()`, inside what `from` is valid for (contract).
+        let source = unsafe { from.add(at) };
+        // SAFETY: `at < bytes.len()`, inside the slice.
+        let target = unsafe { bytes.as_mut_ptr().add(at) };
+        hook::step();
+        if words.contains(&at) {
+            // SAFETY: a whole word inside what `from` is valid for, aligned (`whole_words`).
+            let source = unsafe { source.cast::<AtomicBulk>().as_ref() };
+            let word = source.load(Relaxed);
+            // SAFETY: a whole word inside the slice (`whole_words`).
+            unsafe { target.cast::<Bulk>().write_unaligned(word) };
+            at += BULK;
+        } else {
+            // SAFETY: a byte inside what `from` is valid for.
+            let source = unsafe { source.cast::<AtomicU8>().as_ref() };
+            let byte = source.load(Relaxed);
+            // SAFETY: a byte inside the slice.
+            unsafe { target.write(byte) };
+            at += 1;
+        }
+    }
 }
