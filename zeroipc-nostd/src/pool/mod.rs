@@ -47,7 +47,7 @@ use crate::geometry::{align_up, Geometry};
 use crate::party::Membership;
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
-use crate::sync::{Slots, Span, Words};
+use crate::sync::{scattered, Slots, Span, Words};
 use crate::table::block_bytes;
 use crate::wait::{Announce, EventCount, Limit, Notifier, Wait};
 use core::fmt;
@@ -115,8 +115,7 @@ pub struct Pool<'a, T> {
 
 impl<T> Clone for Pool<'_, T> {
     fn clone(&self) -> Self {
-        let hint = AtomicUsize::new(self.hint.load(Relaxed).wrapping_add(APART));
-        Pool { hint, ..*self }
+        Pool { hint: first_hint(self.membership), ..*self }
     }
 }
 
@@ -183,8 +182,7 @@ impl<'a, T: Element> Pool<'a, T> {
             notifier: region.notifier(),
             membership,
             mine: State::Owned(owner).word(),
-            // Parties with numbers begin at different places; without, all begin at the start.
-            hint: AtomicUsize::new(membership.me.map_or(0, |me| me.number() as usize * APART)),
+            hint: first_hint(membership),
         })
     }
 
@@ -429,6 +427,12 @@ impl<'a, T: Element> Pool<'a, T> {
         // Below 2^30 (`Layout::of`).
         Handle::new(slot as u32, generation)
     }
+}
+
+/// Where a new handle begins to look: parties, and the handles of one party, begin at different lines.
+fn first_hint(membership: Membership<'_>) -> AtomicUsize {
+    let party = membership.me.map_or(0, |me| me.number() as usize);
+    AtomicUsize::new(party.wrapping_add(scattered()).wrapping_mul(APART))
 }
 
 /// Where the parts lie.

@@ -2,25 +2,31 @@
 //!
 //! `head` is one word, `(tag, top)`: the number of the top slot plus 1, 0 if there is none, and above it a tag that each push
 //! counts up. A slot in the stack knows the slot below it (`next`, again plus 1) and how deep the stack is with it on top
-//! (`depth`). Both, and the value, are written by the slot's owner before it is published, and do not change while it is in.
+//! (`depth`). A slot whose `depth` is 0 is free. Value, `next` and `depth` are written by the slot's owner before it is published,
+//! and do not change while it is in the stack.
 //!
 //! **push(v)**
 //! 1. Read h = `head`, and the depth of its top. If that is the capacity, and `head` is still h, the stack is full.
-//! 2. Take a free slot by the bitmap, if possible the *home* of the new depth: slot d for the element at depth d + 1. So a
-//!    stack that goes up and down uses the same slots again, which are warm, without remembering anything.
-//! 3. Write v, `next` = the top of h, `depth` = one more than that of h. CAS `head` from h to `(tag + 1, slot)`. On failure look
+//! 2. Take a free slot: CAS its `depth` from 0 to `HELD`. The first to be tried is the *home* of the new depth: slot d for the
+//!    element at depth d + 1. So a stack that goes up and down uses the same slots again, which are warm, and nobody has to
+//!    remember anything. Write v.
+//! 3. Write `next` = the top of h, `depth` = one more than that of h. CAS `head` from h to `(tag + 1, slot)`. On failure look
 //!    again as in 1, and write `next` and `depth` again. If it is full by now, the slot goes back.
 //!
 //! **pop()**
 //! 1. Read h = `head`. If it has no top the stack is empty.
 //! 2. Read `next` of the top and CAS `head` from h to `(tag, next)`. On failure start again. Now the slot is ours.
-//! 3. Read v, and give the slot back to the bitmap.
+//! 3. Read v, and store 0 to `depth`: the slot is free.
 //!
 //! **Why it holds.** Within one tag there are only pops, and each leaves another slot on top, so no word comes twice in `head`
 //! until the tag wraps: whoever finds `head` unchanged knows that nothing happened in between, and what it read of the top is
 //! true. That is the answer to ABA of R. K. Treiber, "Systems Programming: Coping with Parallelism" (IBM RJ 5118, 1986,
 //! <https://dominoweb.draco.res.ibm.com/58319a2ed2b1078985257003004617ef.html>) and of the IBM System/370's free lists, which Michael
 //! 2004 (<https://doi.org/10.1109/TPDS.2004.8>) discusses among its alternatives. Home slots and the depth in the slots are ours.
+//!
+//! **Free slots** are neither a list nor a bitmap. A word in each slot costs one CAS to take and a store to give back, where the
+//! other two cost a read-modify-write each, on words that all parties share; FIGURES. It lies in the line that is written anyway.
+//! The price is a search where homes are taken; but elements that are not at home are so by races, and then close to it.
 //!
 //! **The value is read after the CAS**, when the slot is ours, and not before it: then it is read once and never torn, whatever
 //! its size. The price is that a pop killed between the CAS and its return takes the value along; but so it does if it
@@ -32,20 +38,21 @@
 use super::Layout;
 use crate::element::Element;
 use crate::error::{PopError, PushError};
-use crate::slots::Bitmap;
-use crate::sync::{acquire_fence, Atomic, Racy, Span, Word, Words};
+use crate::sync::{acquire_fence, look_again, Atomic, Racy, Span, Word, Words};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// How often an operation starts again before it says `Blocked`. Each turn means that another party moved on, so only a
 /// hostile peer, or hardly credible bad luck, uses them up.
 const TURNS: u32 = 1 << 16;
 
+/// The depth of a slot that a push has taken and not published.
+pub(super) const HELD: u32 = u32::MAX;
+
 #[derive(Debug)]
 pub(super) struct Core<'a, T, W: Word> {
     head: Atomic<'a, W>,
-    free: Bitmap<'a>,
-    next: Words<'a, u32>,
     depth: Words<'a, u32>,
+    next: Words<'a, u32>,
     values: Racy<'a, T>,
     capacity: u32,
     /// Slots, spares included.
@@ -76,9 +83,8 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         let stride = usize::try_from(layout.stride).ok()?;
         Some(Core {
             head: span.word(layout.head)?,
-            free: Bitmap::at(span, layout.bitmap, slots)?,
-            next: span.words(layout.cells, stride, slots)?,
-            depth: span.words(layout.cells + 4, stride, slots)?,
+            depth: span.words(layout.cells, stride, slots)?,
+            next: span.words(layout.cells + 4, stride, slots)?,
             values: span.racy(layout.cells + layout.value_in_cell, stride, slots)?,
             capacity: u32::try_from(layout.capacity).ok()?,
             slots: u32::try_from(layout.slots).ok()?,
@@ -126,41 +132,81 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         }
     }
 
+    /// Pushes `value`; `given` is called after a slot was taken in vain and given back.
     #[inline(always)]
-    pub(super) fn push(&self, value: T) -> Result<(), PushError<T>> {
-        let mut slot = None;
+    pub(super) fn push(&self, value: T, given: impl FnOnce()) -> Result<(), PushError<T>> {
+        let mut held = None;
+        let mut looks = 0;
+        let mut error = PushError::Blocked(value);
         for _ in 0..TURNS {
             let Some(head) = self.load() else {
-                return self.push_fails(slot, PushError::Corrupt(value));
+                error = PushError::Corrupt(value);
+                break;
             };
-            let Some(depth) = self.depth(head) else {
-                return self.push_fails(slot, PushError::Corrupt(value));
-            };
-            if depth == self.capacity {
-                if self.unchanged(head) {
-                    return self.push_fails(slot, PushError::Full(value));
+            let depth = match self.depth(head) {
+                Some(depth) if depth < self.capacity => depth,
+                beyond => {
+                    if self.unchanged(head) {
+                        let full = beyond.is_some();
+                        error =
+                            if full { PushError::Full(value) } else { PushError::Corrupt(value) };
+                        break;
+                    }
+                    continue;
                 }
-                continue;
-            }
-            let mine = match slot {
-                Some(mine) => mine,
+            };
+            let slot = match held {
+                Some(slot) => slot,
                 None => {
-                    let Some(mine) = self.free.take(depth as usize) else {
-                        if self.unchanged(head) {
-                            return Err(PushError::Blocked(value));
+                    let Some(slot) = self.take(depth as usize) else {
+                        // A slot may have become free behind us while another was taken before us: more than one look.
+                        if look_again(&mut looks) || !self.unchanged(head) {
+                            continue;
                         }
-                        continue;
+                        break;
                     };
-                    self.values.write(mine, &value);
-                    slot = Some(mine);
-                    mine
+                    self.values.write(slot, &value);
+                    held = Some(slot);
+                    slot
                 }
             };
-            if self.publish(mine, head, depth) {
+            if self.publish(slot, head, depth) {
                 return Ok(());
             }
         }
-        self.push_fails(slot, PushError::Blocked(value))
+        if let Some(slot) = held {
+            self.give(slot);
+            given();
+        }
+        Err(error)
+    }
+
+    /// Takes a free slot, `home` if possible, or one behind it. Bounded: each slot is looked at once.
+    #[inline(always)]
+    fn take(&self, home: usize) -> Option<usize> {
+        if self.take_this(home) {
+            return Some(home);
+        }
+        let slots = self.slots as usize;
+        (home + 1..slots).chain(0..home).find(|slot| self.take_this(*slot))
+    }
+
+    /// Acquire: whoever gave the slot back has finished with it.
+    #[inline(always)]
+    fn take_this(&self, slot: usize) -> bool {
+        // Looked at first, so that a taken slot costs no write.
+        self.depth.get(slot).is_some_and(|depth| {
+            depth.load(Relaxed) == 0 && depth.compare_exchange(0, HELD, Acquire, Relaxed).is_ok()
+        })
+    }
+
+    /// Gives back a slot that we own. Release: our accesses come before those of the next owner, and before what a party does
+    /// that finds the slot free, where it expected the top of the stack.
+    #[inline(always)]
+    fn give(&self, slot: usize) {
+        if let Some(depth) = self.depth.get(slot) {
+            depth.store(0, Release);
+        }
     }
 
     /// Step 3 of push.
@@ -175,14 +221,6 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         let new = tag << self.top_bits | W::low(slot as u64 + 1);
         // Release: value, next and depth come first. Nothing is read on success, and on failure all is read again.
         self.head.compare_exchange(head.word, new, Release, Relaxed).is_ok()
-    }
-
-    #[cold]
-    fn push_fails(&self, slot: Option<usize>, error: PushError<T>) -> Result<(), PushError<T>> {
-        if let Some(slot) = slot {
-            self.free.give(slot);
-        }
-        Err(error)
     }
 
     #[inline(always)]
@@ -200,11 +238,11 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
             }
             let tag = head.word >> self.top_bits;
             let new = tag << self.top_bits | W::low(u64::from(next));
-            // Relaxed: the value was acquired with `head`, and whoever gets the slot next gets it by the bitmap's release.
+            // Relaxed: the value was acquired with `head`, and whoever gets the slot next gets it by a release.
             if self.head.compare_exchange(head.word, new, Relaxed, Relaxed).is_ok() {
                 let value = self.values.read(top);
-                // Release (in the bitmap): our read comes before the next push's write.
-                return if self.free.give(top) { value } else { None }.ok_or(PopError::Corrupt);
+                self.give(top);
+                return value.ok_or(PopError::Corrupt);
             }
         }
         Err(PopError::Blocked)
@@ -231,11 +269,6 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
             }
         }
         0
-    }
-
-    /// How many elements there are, for a view, if the head and its top make sense.
-    pub(super) fn fill(&self) -> Option<u64> {
-        self.depth(self.load()?).map(u64::from)
     }
 }
 

@@ -10,11 +10,17 @@
 //! | 24 | 4 | eventcount of items: who waits for an element sleeps on it |
 //! | 28 | 4 | eventcount of space: who waits for room sleeps on it |
 //! | A = 32 up to L | W | `head`: the number of the top slot plus 1, 0 for none, in as many low bits as N needs; a tag above |
-//! | B = (A + W) up to L | 4 x (N / 32, rounded up) | bitmap of the slots, 1 for taken |
-//! | (B + bitmap) up to L | D x N | cells |
+//! | (A + W) up to L | D x N | cells |
 //!
-//! Cell k is slot k: `next` u32 (a slot number plus 1, or 0), `depth` u32 and, at V, the value. Initially `head`, the bitmap and
-//! the eventcounts are 0.
+//! Cell k is slot k:
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 0 | 4 | `depth`: 0 for a free slot, 2^32 - 1 for one that a push has taken, or how deep the stack is with it on top |
+//! | 4 | 4 | `next`: the number of the slot below plus 1, 0 for none |
+//! | V | `elem_size` | the value |
+//!
+//! Initially the eventcounts, `head` and each `depth` are 0.
 //!
 //! The algorithm is in `core.rs`.
 
@@ -26,10 +32,10 @@ use crate::error::{PopError, PopTimeoutError, PushError, PushTimeoutError, Struc
 use crate::geometry::{align_up, Geometry, WordSize};
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
-use crate::slots::bitmap_bytes;
-use crate::sync::{by_word, ByWord, Span, Wide};
+use crate::sync::{by_word, ByWord, Span, Wide, Word};
 use crate::table::block_bytes;
 use crate::wait::{deadline_after, Announce, EventCount, Notifier, Wait};
+use ::core::sync::atomic::Ordering::{Acquire, Relaxed};
 use ::core::time::Duration;
 
 const ITEMS: u64 = 24;
@@ -119,8 +125,8 @@ impl<'a, T: Element> Stack<'a, T> {
         let layout = Layout::of(&prefix).ok_or(bad)?;
         region.create_structure(name, prefix, layout.size, |span| {
             // All zero is the initial state: no sleepers, nothing on top, all slots free.
-            span.clear(ITEMS, layout.cells - ITEMS);
-            Some(layout.cells)
+            span.clear(ITEMS, layout.size - ITEMS);
+            Some(layout.size)
         })?;
         Self::open(region, name)
     }
@@ -196,7 +202,7 @@ impl<'a, T: Element> Stack<'a, T> {
     /// [`PushError::Corrupt`] if a peer wrote nonsense.
     #[inline]
     pub fn try_push(&self, value: T) -> Result<(), PushError<T>> {
-        by_word!(&self.core, core => core.push(value))?;
+        by_word!(&self.core, core => core.push(value, || self.space.notify(self.notifier)))?;
         self.items.notify(self.notifier);
         Ok(())
     }
@@ -343,7 +349,6 @@ fn prefix(geometry: Geometry, elem_size: u32, capacity: usize, spares: u32) -> P
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     head: u64,
-    bitmap: u64,
     cells: u64,
     value_in_cell: u64,
     stride: u64,
@@ -366,13 +371,12 @@ impl Layout {
         }
         let slots = capacity + u64::from(prefix.extra);
         let head = align_up(CONTROL_BYTES, line)?;
-        let bitmap = align_up(head + word, line)?;
-        let cells = align_up(bitmap + bitmap_bytes(slots), line)?;
+        let cells = align_up(head + word, line)?;
         let elem_align = (1 << elem.trailing_zeros()).min(16).min(line);
         let value_in_cell = align_up(LINK_BYTES, elem_align)?;
         let stride = align_up(value_in_cell + elem, elem_align.max(4))?;
         let size = cells.checked_add(stride.checked_mul(slots)?)?;
-        Some(Layout { head, bitmap, cells, value_in_cell, stride, capacity, slots, size })
+        Some(Layout { head, cells, value_in_cell, stride, capacity, slots, size })
     }
 }
 
@@ -385,9 +389,14 @@ fn max_capacity(geometry: Geometry, elem_size: u32) -> u64 {
 /// How many elements are in the stack that begins `span`, for a view; `None` if it does not fit into it.
 pub(crate) fn fill(span: Span<'_>, prefix: &Prefix) -> Option<u64> {
     let layout = Layout::of(prefix).filter(|layout| layout.size <= span.len() as u64)?;
-    // Only links are looked at, so any element that is large enough to be there will do.
-    match prefix.geometry.ok()?.word() {
-        WordSize::Four => Core::<u8, u32>::at(span, &layout)?.fill(),
-        WordSize::Eight => Core::<u8, Wide>::at(span, &layout)?.fill(),
-    }
+    let head = match prefix.geometry.ok()?.word() {
+        WordSize::Four => u64::from(span.word::<u32>(layout.head)?.load(Acquire)),
+        WordSize::Eight => span.word::<Wide>(layout.head)?.load(Acquire).wide(),
+    };
+    let top = head & ((1 << core::top_bits(layout.slots)) - 1);
+    let Some(top) = top.checked_sub(1) else { return Some(0) };
+    let depth = span.word::<u32>(layout.cells + layout.stride * top)?.load(Relaxed);
+    // Nobody's depth is more; what is not in the stack any more says so, or how deep it was.
+    Some(if depth == core::HELD { 0 } else { u64::from(depth) })
+        .filter(|depth| *depth <= layout.capacity)
 }

@@ -63,6 +63,23 @@ pub(crate) fn acquire_fence() {
     core::sync::atomic::fence(core::sync::atomic::Ordering::Acquire);
 }
 
+/// Another number each time (mostly: it only spreads handles over slots), to begin a search for a slot with.
+#[inline]
+pub(crate) fn scattered() -> usize {
+    // Not in the model: what is left of one execution must not change the next.
+    #[cfg(loom)]
+    return 0;
+    #[cfg(not(loom))]
+    {
+        use core::sync::atomic::Ordering::Relaxed;
+        static COUNT: portable_atomic::AtomicUsize = portable_atomic::AtomicUsize::new(0);
+        let count = COUNT.load(Relaxed);
+        // Not a read-modify-write, which not every target has.
+        COUNT.store(count.wrapping_add(1), Relaxed);
+        count
+    }
+}
+
 /// One polite turn of a bounded polling loop.
 #[inline(always)]
 pub(crate) fn relax() {
