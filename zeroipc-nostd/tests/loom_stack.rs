@@ -131,20 +131,18 @@ fn the_same_slot_comes_back_on_top() {
 /// Who looks sees a whole value that was on top, never one that was not.
 #[test]
 fn a_look_at_what_changes() {
-    bounded(2).check(|| {
+    bounded(3).check(|| {
         let slab = memory(WordSize::Eight, 1, 1, 1);
         let looker = party(&slab, |stack| (stack.peek().map(value), stack.len()));
         let other = party(&slab, |stack| {
             assert_eq!(pop(&stack), Some(1));
             stack.try_push(item(2)).unwrap();
-            assert_eq!(pop(&stack), Some(2));
-            stack.try_push(item(3)).unwrap();
         });
         let (seen, len) = looker.join().unwrap();
-        assert!(matches!(seen, None | Some(1..=3)), "{seen:?}");
+        assert!(matches!(seen, None | Some(1 | 2)), "{seen:?}");
         assert!(len <= 1);
         other.join().unwrap();
-        assert_eq!(rest(&slab), [3]);
+        assert_eq!(rest(&slab), [2]);
     });
 }
 

@@ -229,9 +229,10 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         for _ in 0..TURNS {
             let head = self.load().ok_or(PopError::Corrupt)?;
             let top = (head.top as usize).checked_sub(1).ok_or(PopError::Empty)?;
-            // If somebody else pops the top meanwhile, this may be anything, and the CAS fails.
+            // If somebody else pops the top meanwhile, these may be anything, and the CAS fails.
             let next = self.next.get(top).ok_or(PopError::Corrupt)?.load(Relaxed);
-            if next > self.slots || next == head.top {
+            // A slot that is not in the stack has no depth: so a list that a peer made a circle ends.
+            if next > self.slots || self.depth(head).is_none() {
                 if self.unchanged(head) {
                     return Err(PopError::Corrupt);
                 }
