@@ -218,6 +218,8 @@ impl<'a, T: Element> Stack<'a, T> {
     #[inline]
     pub fn try_pop(&self) -> Result<T, PopError> {
         let value = by_word!(&self.core, core => core.pop())?;
+        // The CAS on `head`, which made room, is the read-modify-write that this relies on. A push that sleeps because no slot
+        // was free (more parties inside than spares) waits for the store after it, and may find out 100 ms late.
         self.space.notify(self.notifier);
         Ok(value)
     }
