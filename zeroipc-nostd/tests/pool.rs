@@ -127,7 +127,7 @@ fn agrees<T: Sample>(geometry: Geometry, shift: usize, capacity: usize, steps: &
         let slots: HashSet<usize> = loans.iter().map(|(loan, _)| loan.index()).collect();
         assert_eq!(slots.len(), loans.len(), "a slot on loan twice");
         for (loan, value) in &loans {
-            assert!(value.is_none_or(|value| value == loan.read()), "somebody else wrote it");
+            assert!(value.map_or(true, |value| value == loan.read()), "somebody else wrote it");
         }
         assert!(pool
             .in_transit()
