@@ -17,7 +17,7 @@ struct Half;
 
 impl Liveness for Half {
     fn is_dead(&self, party: PartyId) -> bool {
-        party.number() % 2 == 0
+        party.number().is_multiple_of(2)
     }
 }
 

@@ -46,6 +46,9 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 /// hostile peer, or hardly credible bad luck, uses them up.
 const TURNS: u32 = 1 << 16;
 
+/// How often a push searches for a free slot before it says `Blocked`, whatever the others do meanwhile.
+const SEARCHES: u32 = 1 << 10;
+
 /// The depth of a slot that a push has taken and not published.
 pub(super) const HELD: u32 = u32::MAX;
 
@@ -137,7 +140,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     #[inline(always)]
     pub(super) fn push(&self, value: T, given: impl FnOnce()) -> Result<(), PushError<T>> {
         let mut held = None;
-        let mut looks = 0;
+        let (mut looks, mut searches) = (0, 0);
         let mut error = PushError::Blocked(value);
         for _ in 0..TURNS {
             let Some(head) = self.load() else {
@@ -160,8 +163,10 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
                 Some(slot) => slot,
                 None => {
                     let Some(slot) = self.take(depth as usize) else {
-                        // A slot may have become free behind us while another was taken before us: more than one look.
-                        if look_again(&mut looks) || !self.unchanged(head) {
+                        // A slot may have become free behind us while another was taken before us: more than one search.
+                        searches += 1;
+                        let moving = look_again(&mut looks) || !self.unchanged(head);
+                        if moving && searches < SEARCHES {
                             continue;
                         }
                         break;
