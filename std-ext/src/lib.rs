@@ -37,6 +37,8 @@
 //! | a step of work, among all who take part | [`Barrier`] | [`Barrier::wait`] for all |
 //! | an initialisation | [`Once`] | [`Once::call_once`] for who runs it |
 //! | the latest of something of any size, never half of it | [`Signal`] | [`Signal::wait_for_change`] if asked to |
+//! | what came last first: free lists, caches, depth-first work | [`Stack`] | [`Stack::push`], [`Stack::pop`] if asked to |
+//! | large messages that are written and read in place | [`Pool`], a handle of 8 bytes through a [`Queue`] | [`Pool::alloc`] if asked to |
 //!
 //! ## Waiting
 //!

@@ -20,6 +20,8 @@
 //! | [`RwLock`] | readers wait for the writer, the writer for readers; both notice deaths | yes |
 //! | [`Monitor`] | waits for the owner and for whom it is to be notified by; notices the owner's death | yes |
 //! | [`Signal`] | reads wait-free; writes lock-free from many parties, or wait-free from one | no with one writer |
+//! | [`Stack`] | push and pop lock-free, with any party stopped anywhere inside; last in, first out | yes |
+//! | [`Pool`] | alloc lock-free, free and handing over wait-free; slots that travel between parties without copying | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
 //!
@@ -52,12 +54,14 @@ mod error;
 mod geometry;
 mod name;
 mod party;
+mod pool;
 mod prefix;
 mod queue;
 mod region;
 mod ring;
 mod role;
 mod slots;
+mod stack;
 mod sync;
 mod synchronisation;
 mod table;
@@ -68,17 +72,19 @@ pub use array::{Array, Integer, Number};
 pub use element::Element;
 pub use error::{
     AcquireError, ArriveError, BarrierError, CountDownError, IndexOutOfBounds, LockError,
-    NameError, NoPlace, OnceError, PartyError, PopError, PopTimeoutError, PushError,
+    NameError, NoPlace, OnceError, PartyError, PoolError, PopError, PopTimeoutError, PushError,
     PushTimeoutError, RegionError, ReleaseError, RoleTaken, SignalError, StructureError,
     TryAcquireError, TryLockError, UpdateError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
 pub use name::Name;
 pub use party::{Liveness, PartyId};
+pub use pool::{Handle, Loan, Pool};
 pub use prefix::Kind;
 pub use queue::{PopGrant, PushGrant, Queue, Refused};
 pub use region::Region;
 pub use ring::{Consumer, Producer, ReadGrant, Ring, WriteGrant};
+pub use stack::Stack;
 pub use sync::Span;
 pub use synchronisation::{
     Barrier, BarrierWaitResult, Event, EventMode, Latch, LatchParty, Monitor, MonitorGuard, Mutex,

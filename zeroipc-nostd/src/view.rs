@@ -45,9 +45,9 @@ pub struct StructureInfo {
     pub capacity: u64,
     /// How many elements are in it now; `None` where that has no meaning, or the kind is not known here.
     ///
-    /// Of a semaphore the free permits, of an event 1 while it is set, of a latch what is left to count, of a barrier who
-    /// has arrived, of a once 1 when it is done; of a lock, how many parties
-    /// hold it; of a [`Signal`](crate::Signal) its version.
+    /// Of a pool the slots that are taken, on loan or on their way; of a semaphore the free permits; of an event 1 while it
+    /// is set; of a latch what is left to count; of a barrier who has arrived; of a once 1 when it is done; of a lock how
+    /// many parties hold it; of a signal its version.
     pub fill: Option<u64>,
 }
 
@@ -168,6 +168,8 @@ impl<'a> View<'a> {
             Kind::MONITOR => Some(synchronisation::monitor_fill(part, &prefix).ok_or(corrupt)?),
             Kind::RWLOCK => Some(synchronisation::rwlock_fill(part, &prefix).ok_or(corrupt)?),
             Kind::SIGNAL => Some(synchronisation::signal_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::STACK => Some(crate::stack::fill(part, &prefix).ok_or(corrupt)?),
+            Kind::POOL => Some(crate::pool::fill(part, &prefix).ok_or(corrupt)?),
             _ => None,
         };
         Ok(StructureInfo {

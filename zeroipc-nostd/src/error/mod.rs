@@ -14,7 +14,7 @@ pub use counting::{
 };
 pub use locking::{LockError, TryLockError};
 pub use operation::{
-    IndexOutOfBounds, PopError, PopTimeoutError, PushError, PushTimeoutError, RoleTaken,
+    IndexOutOfBounds, PoolError, PopError, PopTimeoutError, PushError, PushTimeoutError, RoleTaken,
     UpdateError,
 };
 pub use region::{NameError, RegionError};

@@ -98,6 +98,32 @@ impl fmt::Display for PopError {
 
 impl core::error::Error for PopError {}
 
+/// Why a slot of a Pool was not given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolError {
+    /// No slot is free: each was taken when it was looked at.
+    Full,
+    /// The handle was used before, or this pool never gave it out.
+    Stale,
+    /// The handle names a slot that this pool does not have.
+    NoSuchSlot,
+    /// A peer wrote nonsense into the structure.
+    Corrupt,
+}
+
+impl fmt::Display for PoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "every slot is taken; wait for one, or reclaim those of dead parties",
+            Self::Stale => "the handle was used before, or this pool never gave it out",
+            Self::NoSuchSlot => "the handle names a slot that this pool does not have",
+            Self::Corrupt => "corrupt: a peer has spoilt the structure; recreate the region",
+        })
+    }
+}
+
+impl core::error::Error for PoolError {}
+
 /// An index at or beyond the length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexOutOfBounds {
