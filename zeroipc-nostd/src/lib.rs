@@ -10,6 +10,8 @@
 //! |---|---|---|
 //! | [`Array`] | load and store wait-free | no |
 //! | [`Ring`] | push and pop wait-free; one producer, one consumer | no |
+//! | [`Map`] | lookup, insertion, replacement, removal lock-free, with any party stopped anywhere inside; lookups write nothing | yes |
+//! | [`Set`] | as `Map` | yes |
 //! | [`Queue`] | push and pop lock-free, with any one party stopped anywhere inside; many producers, many consumers | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
@@ -41,12 +43,14 @@ mod array;
 mod element;
 mod error;
 mod geometry;
+mod map;
 mod name;
 mod party;
 mod prefix;
 mod queue;
 mod region;
 mod ring;
+mod set;
 mod slots;
 mod sync;
 mod table;
@@ -56,16 +60,18 @@ mod wait;
 pub use array::Array;
 pub use element::Element;
 pub use error::{
-    IndexOutOfBounds, NameError, PopError, PopTimeoutError, PushError, PushTimeoutError,
+    IndexOutOfBounds, MapError, NameError, PopError, PopTimeoutError, PushError, PushTimeoutError,
     RegionError, RoleTaken, StructureError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
+pub use map::{Exchange, Map, MapIter, MapOptions};
 pub use name::Name;
 pub use party::{Liveness, PartyId};
 pub use prefix::Kind;
 pub use queue::Queue;
 pub use region::Region;
 pub use ring::{Consumer, Producer, Ring};
+pub use set::{Set, SetIter};
 pub use sync::Span;
 pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};

@@ -1,10 +1,12 @@
 //! What can go wrong, one enum per concern. Each message says what to do next where that is known.
 
+mod map;
 mod operation;
 mod region;
 mod structure;
 mod waiting;
 
+pub use map::MapError;
 pub use operation::{
     IndexOutOfBounds, PopError, PopTimeoutError, PushError, PushTimeoutError, RoleTaken,
 };
