@@ -13,7 +13,7 @@ const CONTROL_BYTES: u64 = 32;
 
 const DEFAULT_SPARES: u32 = 8;
 const MAX_SPARES: u32 = 1024;
-/// Slots beyond the capacity for each party that the map allows for: one for a key that it published when others had taken
+/// Slots beyond the capacity and an eighth of it (so that a free one is found soon) for each party that the map allows for: one for a key that it published when others had taken
 /// the last place meanwhile, one that it fills or has removed, one that it has unlinked and not yet given back.
 pub(super) const SLOTS_A_SPARE: u64 = 3;
 
@@ -100,7 +100,7 @@ impl Layout {
             return None;
         }
         let (key_size, value_size) = (u64::from(key_size), u64::from(prefix.elem_size - key_size));
-        let slots = capacity + SLOTS_A_SPARE * u64::from(spares);
+        let slots = capacity + capacity / 8 + SLOTS_A_SPARE * u64::from(spares);
         if index_bits(slots) > max_index_bits(geometry) {
             return None;
         }

@@ -58,7 +58,7 @@ use super::word::Naming;
 use crate::element::Element;
 use crate::error::MapError;
 use crate::slots::Bitmap;
-use crate::sync::{Atomic, Racy, Span, Word, Words};
+use crate::sync::{Atomic, Cells, Racy, Span, Word};
 use core::cmp::Ordering;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -72,10 +72,7 @@ const ROUNDS: u32 = 4;
 
 #[derive(Debug)]
 pub(super) struct List<'a, K, V, W: Word> {
-    heads: Words<'a, W>,
-    links: Words<'a, W>,
-    keys: Racy<'a, K>,
-    values: Racy<'a, V>,
+    cells: Cells<'a, K, V, W>,
     bitmap: Bitmap<'a>,
     count: Atomic<'a, u32>,
     naming: Naming<W>,
@@ -170,11 +167,9 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
         let stride = usize::try_from(layout.stride).ok()?;
         let capacity = usize::try_from(layout.capacity).ok()?;
         let slots = usize::try_from(layout.slots).ok()?;
+        let parts = (usize::try_from(layout.key).ok()?, usize::try_from(layout.value).ok()?);
         Some(List {
-            heads: span.words(layout.cells, stride, capacity)?,
-            links: span.words(layout.cells + W::BYTES as u64, stride, slots)?,
-            keys: span.racy(layout.cells + layout.key, stride, slots)?,
-            values: span.racy(layout.cells + layout.value, stride, slots)?,
+            cells: Cells::at(span, layout.cells, stride, slots, parts)?,
             bitmap: Bitmap::at(span, layout.bitmap, slots)?,
             count: span.word(layout.count)?,
             naming: Naming::of(layout.slots),
@@ -215,7 +210,7 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
     pub(super) fn look<R>(
         &self,
         key: &K,
-        read: impl Fn(&Racy<'a, V>, usize) -> Option<R>,
+        read: impl Fn(&Racy<'a, V>) -> Option<R>,
     ) -> Result<Option<R>, MapError> {
         let address = self.address(key);
         let mut effort = self.effort();
@@ -233,10 +228,10 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
         &self,
         address: Address,
         key: &K,
-        read: &impl Fn(&Racy<'a, V>, usize) -> Option<R>,
+        read: &impl Fn(&Racy<'a, V>) -> Option<R>,
         effort: &mut Effort,
     ) -> Result<Option<Option<R>>, MapError> {
-        let mut anchor = there(self.heads.get(address.bucket))?;
+        let mut anchor = there(self.cells.get(address.bucket))?.head();
         // Acquire, here and at links: what is named was filled before.
         let mut seen = anchor.load(Acquire);
         let mut current = seen;
@@ -247,12 +242,13 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
                 return Ok(Some(None));
             }
             effort.step()?;
-            let link = there(self.links.get(slot))?;
+            let cell = there(self.cells.get(slot))?;
+            let link = cell.link();
             let next = link.load(Acquire);
             let marked = Naming::is_marked(next);
             let candidate = fingerprint == address.fingerprint && !marked;
-            let hit = candidate && there(self.keys.read(slot))?.as_bytes() == key.as_bytes();
-            let value = if hit { Some(there(read(&self.values, slot))?) } else { None };
+            let hit = candidate && there(cell.key().read(0))?.as_bytes() == key.as_bytes();
+            let value = if hit { Some(there(read(&cell.value()))?) } else { None };
             // Relaxed: after the acquiring load of the link, and the fence of the payload. If any of them saw a later filling of
             // the slot, they acquired what came before it: the change of the anchor.
             if anchor.load(Relaxed) != seen {
@@ -291,17 +287,18 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
         effort: &mut Effort,
     ) -> Result<Option<Option<(K, V)>>, MapError> {
         let least = last.map(|key| (self.address(key).fingerprint, key));
-        let mut anchor = there(self.heads.get(bucket))?;
+        let mut anchor = there(self.cells.get(bucket))?.head();
         let mut seen = anchor.load(Acquire);
         let mut current = seen;
         loop {
             let fingerprint = Naming::fingerprint(current);
             let Some(slot) = self.naming.slot(current) else { return Ok(Some(None)) };
             effort.step()?;
-            let link = there(self.links.get(slot))?;
+            let cell = there(self.cells.get(slot))?;
+            let link = cell.link();
             let next = link.load(Acquire);
             let marked = Naming::is_marked(next);
-            let (key, value) = (there(self.keys.read(slot))?, there(self.values.read(slot))?);
+            let (key, value) = (there(cell.key().read(0))?, there(cell.value().read(0))?);
             // As in `look_once`.
             if anchor.load(Relaxed) != seen {
                 return Ok(None);
@@ -370,7 +367,7 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
         key: &K,
         effort: &mut Effort,
     ) -> Result<Option<Place<'a, V, W>>, MapError> {
-        let mut anchor = there(self.heads.get(address.bucket))?;
+        let mut anchor = there(self.cells.get(address.bucket))?.head();
         let mut seen = anchor.load(Acquire);
         loop {
             let fingerprint = Naming::fingerprint(seen);
@@ -379,7 +376,8 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
                 break;
             }
             effort.step()?;
-            let link = there(self.links.get(slot))?;
+            let cell = there(self.cells.get(slot))?;
+            let link = cell.link();
             let next = link.load(Acquire);
             if Naming::is_marked(next) {
                 match self.unlink(anchor, seen, slot, next)? {
@@ -391,9 +389,9 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
             let mut order = Ordering::Less;
             let mut node = None;
             if fingerprint == address.fingerprint {
-                order = there(self.keys.read(slot))?.as_bytes().cmp(key.as_bytes());
+                order = there(cell.key().read(0))?.as_bytes().cmp(key.as_bytes());
                 if order == Ordering::Equal {
-                    node = Some(Node { slot, next, value: there(self.values.read(slot))? });
+                    node = Some(Node { slot, next, value: there(cell.value().read(0))? });
                 }
             }
             // As in `look_once`.
@@ -504,7 +502,7 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
         word: W,
         successor: Option<usize>,
     ) -> Result<bool, MapError> {
-        let link = there(self.links.get(node.slot))?;
+        let link = there(self.cells.get(node.slot))?.link();
         // Release: publishes the successor.
         if link.compare_exchange(node.next, word, AcqRel, Relaxed).is_err() {
             if let Some(slot) = successor {
@@ -528,9 +526,10 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
     /// Fills a slot of our own. Its link will name what `before`, the word that is to name it, names.
     #[inline]
     fn fill(&self, slot: usize, before: W, key: &K, value: &V) -> Result<(), MapError> {
-        self.keys.write(slot, key);
-        self.values.write(slot, value);
-        let link = there(self.links.get(slot))?;
+        let cell = there(self.cells.get(slot))?;
+        let link = cell.link();
+        cell.key().write(0, key);
+        cell.value().write(0, value);
         // The tag goes on from the last filling. Release: whoever still has a word that named the slot then, and sees
         // this link, sees that word changed.
         link.store(self.naming.naming_same(link.load(Relaxed), before), Release);

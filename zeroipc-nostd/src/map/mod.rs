@@ -1,6 +1,6 @@
 //! Map: keys with values, many readers and writers, lock-free.
 //!
-//! W is the word size, L the line size, S the number of spares, N = `capacity` + 3S the number of slots. A size's alignment is
+//! W is the word size, L the line size, S the number of spares, N = `capacity` + `capacity` / 8 (rounded down) + 3S the number of slots. A size's alignment is
 //! the largest power of two that divides it, but at most 8.
 //!
 //! | offset | bytes | field |
@@ -181,7 +181,7 @@ impl<'a, K: Element, V: Element> Map<'a, K, V> {
     /// [`MapError::Contended`], [`MapError::Corrupt`].
     #[inline]
     pub fn get(&self, key: &K) -> Result<Option<V>, MapError> {
-        by_word!(&self.list, list => list.look(key, |values, slot| values.read(slot)))
+        by_word!(&self.list, list => list.look(key, |value| value.read(0)))
     }
 
     /// Whether `key` is there. As [`Map::get`], without reading the value.
@@ -190,7 +190,7 @@ impl<'a, K: Element, V: Element> Map<'a, K, V> {
     /// As [`Map::get`].
     #[inline]
     pub fn contains_key(&self, key: &K) -> Result<bool, MapError> {
-        let found = by_word!(&self.list, list => list.look(key, |_, _| Some(())));
+        let found = by_word!(&self.list, list => list.look(key, |_| Some(())));
         found.map(|found| found.is_some())
     }
 

@@ -4,8 +4,10 @@
 //! as atomics, and payload is moved by relaxed atomic loads and stores of the widest word that its size divides into.
 //! That is what makes a torn or hostile value a wrong value and never undefined behaviour.
 
+mod cells;
 mod payload;
 
+pub(crate) use cells::Cells;
 pub(crate) use payload::{Racy, Shared, Slots, Wrapped};
 
 use super::atomic::Atomic;
@@ -165,7 +167,7 @@ impl<'a> Span<'a> {
         self.slots(offset, size_of::<T>(), count).map(Shared::new)
     }
 
-    fn strided(
+    pub(super) fn strided(
         &self,
         offset: u64,
         stride: usize,
