@@ -53,8 +53,8 @@ impl<'a, T: Element> Set<'a, T> {
     /// at most the set's memory.
     ///
     /// # Errors
-    /// [`StructureError`]: a bad or taken name, no room in table or memory, a capacity of 0 or above the limit (2^17 with
-    /// 4-byte words, 2^29 with 8-byte words, at most), a key of no size, a region without compare-and-exchange.
+    /// [`StructureError`]: a bad or taken name, no room in table or memory, a capacity of 0 or above the limit (2^18 with
+    /// 4-byte words, 2^30 with 8-byte words, at most), a key of no size, a region without compare-and-exchange.
     pub fn create(
         region: impl Into<Region<'a>>,
         name: &str,

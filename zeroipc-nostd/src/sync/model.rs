@@ -440,28 +440,28 @@ impl<'a, K: Element, V: Element, W: Word> Cells<'a, K, V, W> {
         })
     }
 
-    pub(crate) fn get(&self, index: usize) -> Option<Cell<'a, K, V, W>> {
+    pub(crate) fn get(&self, index: usize) -> Option<MapCell<'a, K, V, W>> {
         let (head, link) = (self.heads.get(index)?, self.links.get(index)?);
-        Some(Cell { head, link, key: self.keys.only(index), value: self.values.only(index) })
+        Some(MapCell { head, link, key: self.keys.only(index), value: self.values.only(index) })
     }
 }
 
 /// The model's cell of [`Cells`].
-pub(crate) struct Cell<'a, K, V, W: Word> {
+pub(crate) struct MapCell<'a, K, V, W: Word> {
     head: Atomic<'a, W>,
     link: Atomic<'a, W>,
     key: Racy<'a, K>,
     value: Racy<'a, V>,
 }
 
-impl<K, V, W: Word> Clone for Cell<'_, K, V, W> {
+impl<K, V, W: Word> Clone for MapCell<'_, K, V, W> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<K, V, W: Word> Copy for Cell<'_, K, V, W> {}
+impl<K, V, W: Word> Copy for MapCell<'_, K, V, W> {}
 
-impl<'a, K: Element, V: Element, W: Word> Cell<'a, K, V, W> {
+impl<'a, K: Element, V: Element, W: Word> MapCell<'a, K, V, W> {
     pub(crate) fn head(&self) -> Atomic<'a, W> {
         self.head
     }

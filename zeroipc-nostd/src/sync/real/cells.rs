@@ -55,32 +55,32 @@ impl<'a, K: Element, V: Element, W: Word> Cells<'a, K, V, W> {
     }
 
     #[inline(always)]
-    pub(crate) fn get(&self, index: usize) -> Option<Cell<'a, K, V, W>> {
+    pub(crate) fn get(&self, index: usize) -> Option<MapCell<'a, K, V, W>> {
         if index >= self.count {
             return None;
         }
         // SAFETY: `index < count`, and `strided` proved that all `count` cells lie inside the span.
         let start = unsafe { self.first.add(index * self.stride) };
-        Some(Cell { start, key: self.key, value: self.value, life: PhantomData })
+        Some(MapCell { start, key: self.key, value: self.value, life: PhantomData })
     }
 }
 
 /// One of them: `start` is aligned to all its parts, which lie inside the span (`Cells::at`).
-pub(crate) struct Cell<'a, K, V, W> {
+pub(crate) struct MapCell<'a, K, V, W> {
     start: NonNull<u8>,
     key: usize,
     value: usize,
     life: PhantomData<(&'a K, &'a V, &'a W)>,
 }
 
-impl<K, V, W> Clone for Cell<'_, K, V, W> {
+impl<K, V, W> Clone for MapCell<'_, K, V, W> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<K, V, W> Copy for Cell<'_, K, V, W> {}
+impl<K, V, W> Copy for MapCell<'_, K, V, W> {}
 
-impl<'a, K: Element, V: Element, W: Word> Cell<'a, K, V, W> {
+impl<'a, K: Element, V: Element, W: Word> MapCell<'a, K, V, W> {
     /// The head of a bucket.
     #[inline(always)]
     pub(crate) fn head(&self) -> Atomic<'a, W> {
