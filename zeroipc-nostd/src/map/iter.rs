@@ -4,6 +4,7 @@
 //! key that came, and looks for the first after it. A key that is there all the time is never stepped over, and none comes
 //! twice.
 
+use super::list::Rank;
 use super::Map;
 use crate::element::Element;
 use crate::error::MapError;
@@ -15,13 +16,13 @@ pub struct MapIter<'a, K, V> {
     /// The bucket to go on in; the number of buckets at the end.
     bucket: usize,
     /// The last key that came from it.
-    last: Option<K>,
+    last: Option<Rank<K>>,
     /// How many more may come from it: keys ascend, but a hostile peer could go on inventing greater ones.
     left: u32,
 }
 
 /// Far more keys than come and go in one bucket while an iteration is at it.
-const MOST: u32 = 1 << 24;
+const MOST: u32 = 1 << 16;
 
 impl<'a, K: Element, V: Element> MapIter<'a, K, V> {
     pub(super) fn new(map: Map<'a, K, V>) -> Self {
@@ -40,13 +41,13 @@ impl<K: Element, V: Element> Iterator for MapIter<'_, K, V> {
     fn next(&mut self) -> Option<Self::Item> {
         while self.bucket < self.map.capacity() {
             match self.map.after(self.bucket, self.last.as_ref()) {
-                Ok(Some((key, value))) => {
-                    self.last = Some(key);
+                Ok(Some((rank, value))) => {
+                    self.last = Some(rank);
                     self.left -= 1;
                     if self.left == 0 {
-                        return self.end_with(MapError::Corrupt);
+                        return self.end_with(MapError::Contended);
                     }
-                    return Some(Ok((key, value)));
+                    return Some(Ok((rank.key, value)));
                 }
                 Ok(None) => {
                     self.bucket += 1;

@@ -64,7 +64,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// How many slots beyond those that exist a list may lead through before it is called corrupt: that many can have been put
 /// before a reader, one after the other, only by others who did that much while it took as many steps.
-const PATIENCE: u64 = 1024;
+const PATIENCE: u64 = 256;
 /// How often an operation starts again before it says `Contended`.
 const TURNS: u64 = 1 << 16;
 /// How often all slots are looked through for a free one: a free slot may move while we look.
@@ -94,6 +94,20 @@ impl<K, V, W: Word> Copy for List<'_, K, V, W> {}
 struct Address {
     bucket: usize,
     fingerprint: usize,
+}
+
+/// Where a key stands in the order of its list: by the fingerprint in the word that names it, and by its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rank<K> {
+    fingerprint: usize,
+    pub(super) key: K,
+}
+
+impl<K: Element> Rank<K> {
+    fn is_after(&self, other: &Self) -> bool {
+        let bytes = || self.key.as_bytes().cmp(other.key.as_bytes());
+        self.fingerprint.cmp(&other.fingerprint).then_with(bytes).is_gt()
+    }
 }
 
 /// A place in a list: the word that names the first slot whose key is not less than the one looked for.
@@ -268,8 +282,8 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
     pub(super) fn after(
         &self,
         bucket: usize,
-        last: Option<&K>,
-    ) -> Result<Option<(K, V)>, MapError> {
+        last: Option<&Rank<K>>,
+    ) -> Result<Option<(Rank<K>, V)>, MapError> {
         let mut effort = self.effort();
         loop {
             if let Some(result) = self.after_once(bucket, last, &mut effort)? {
@@ -283,10 +297,9 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
     fn after_once(
         &self,
         bucket: usize,
-        last: Option<&K>,
+        last: Option<&Rank<K>>,
         effort: &mut Effort,
-    ) -> Result<Option<Option<(K, V)>>, MapError> {
-        let least = last.map(|key| (self.address(key).fingerprint, key));
+    ) -> Result<Option<Option<(Rank<K>, V)>>, MapError> {
         let mut anchor = there(self.cells.get(bucket))?.head();
         let mut seen = anchor.load(Acquire);
         let mut current = seen;
@@ -303,11 +316,9 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
             if anchor.load(Relaxed) != seen {
                 return Ok(None);
             }
-            let is_later = least.map_or(true, |(least, last)| {
-                fingerprint.cmp(&least).then_with(|| key.as_bytes().cmp(last.as_bytes())).is_gt()
-            });
-            if !marked && is_later {
-                return Ok(Some(Some((key, value))));
+            let rank = Rank { fingerprint, key };
+            if !marked && last.map_or(true, |last| rank.is_after(last)) {
+                return Ok(Some(Some((rank, value))));
             }
             if !marked {
                 (anchor, seen) = (link, next);

@@ -35,7 +35,7 @@ pub(crate) use self::layout::fill;
 pub use self::layout::MapOptions;
 
 use self::layout::{max_capacity, rounded, Layout, KEY_SIZE, SEED};
-use self::list::{Change, List};
+use self::list::{Change, List, Rank};
 use crate::element::Element;
 use crate::error::{MapError, StructureError};
 use crate::geometry::{Geometry, WordSize};
@@ -339,7 +339,11 @@ impl<'a, K: Element, V: Element> Map<'a, K, V> {
     }
 
     /// The first key of a bucket after `last`.
-    fn after(&self, bucket: usize, last: Option<&K>) -> Result<Option<(K, V)>, MapError> {
+    fn after(
+        &self,
+        bucket: usize,
+        last: Option<&Rank<K>>,
+    ) -> Result<Option<(Rank<K>, V)>, MapError> {
         by_word!(&self.list, list => list.after(bucket, last))
     }
 }
