@@ -30,6 +30,8 @@
 //! |---|---|---|
 //! | the latest values, many writers and readers | [`Array`] | never |
 //! | a stream, from one producer to one consumer | [`Ring`] | [`Producer::push`], [`Consumer::pop`] if asked to |
+//! | values by key, many readers and writers | [`Map`] | never |
+//! | which keys there are | [`Set`] | never |
 //! | work or messages, among many producers and consumers | [`Queue`] | [`Queue::push`], [`Queue::pop`] if asked to |
 //!
 //! ## Waiting

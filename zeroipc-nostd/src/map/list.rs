@@ -127,6 +127,9 @@ struct Node<V, W> {
     value: V,
 }
 
+/// What came of one pass over a list; `None` if another party interfered.
+type Pass<T> = Result<Option<T>, MapError>;
+
 /// What to do with a key, given its value.
 #[derive(Debug)]
 pub(super) enum Change<V> {
@@ -244,7 +247,7 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
         key: &K,
         read: &impl Fn(&Racy<'a, V>) -> Option<R>,
         effort: &mut Effort,
-    ) -> Result<Option<Option<R>>, MapError> {
+    ) -> Pass<Option<R>> {
         let mut anchor = there(self.cells.get(address.bucket))?.head();
         // Acquire, here and at links: what is named was filled before.
         let mut seen = anchor.load(Acquire);
@@ -299,7 +302,7 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
         bucket: usize,
         last: Option<&Rank<K>>,
         effort: &mut Effort,
-    ) -> Result<Option<Option<(Rank<K>, V)>>, MapError> {
+    ) -> Pass<Option<(Rank<K>, V)>> {
         let mut anchor = there(self.cells.get(bucket))?.head();
         let mut seen = anchor.load(Acquire);
         let mut current = seen;
@@ -372,12 +375,7 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
 
     /// One pass of find; `None` if another party interfered.
     #[inline]
-    fn find_once(
-        &self,
-        address: Address,
-        key: &K,
-        effort: &mut Effort,
-    ) -> Result<Option<Place<'a, V, W>>, MapError> {
+    fn find_once(&self, address: Address, key: &K, effort: &mut Effort) -> Pass<Place<'a, V, W>> {
         let mut anchor = there(self.cells.get(address.bucket))?.head();
         let mut seen = anchor.load(Acquire);
         loop {
