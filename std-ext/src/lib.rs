@@ -30,6 +30,8 @@
 //! |---|---|---|
 //! | the latest values, and counters, many writers and readers | [`Array`] | never |
 //! | a stream, from one producer to one consumer, also many at a time or in place | [`Ring`] | [`Producer::push`], [`Consumer::pop`] and their like if asked to |
+//! | values by key, many readers and writers | [`Map`] | never |
+//! | which keys there are | [`Set`] | never |
 //! | work or messages, among many producers and consumers | [`Queue`] | [`Queue::push`], [`Queue::pop`] if asked to |
 //! | a number of resources | [`Semaphore`] | [`Semaphore::acquire`] for a holder |
 //! | that something happened | [`Event`] | [`Event::wait`] for who sets it |

@@ -10,6 +10,8 @@
 //! |---|---|---|
 //! | [`Array`] | load and store wait-free; updating in place (`fetch_add` and its like) lock-free | only for updating in place |
 //! | [`Ring`] | push and pop, one or many at a time or in place, wait-free; one producer, one consumer | no |
+//! | [`Map`] | lookup, insertion, replacement, removal lock-free, with any party stopped anywhere inside; lookups write nothing | yes |
+//! | [`Set`] | as `Map` | yes |
 //! | [`Queue`] | push and pop lock-free, with any one party stopped anywhere inside; many producers, many consumers | yes |
 //! | [`Semaphore`] | try and release lock-free; acquiring waits for some holder | yes |
 //! | [`Event`] | set, reset and query wait-free; waiting waits for who sets it | yes |
@@ -52,6 +54,7 @@ mod array;
 mod element;
 mod error;
 mod geometry;
+mod map;
 mod name;
 mod party;
 mod pool;
@@ -60,6 +63,7 @@ mod queue;
 mod region;
 mod ring;
 mod role;
+mod set;
 mod slots;
 mod stack;
 mod sync;
@@ -71,12 +75,13 @@ mod wait;
 pub use array::{Array, Integer, Number};
 pub use element::Element;
 pub use error::{
-    AcquireError, ArriveError, BarrierError, CountDownError, IndexOutOfBounds, LockError,
+    AcquireError, ArriveError, BarrierError, CountDownError, IndexOutOfBounds, LockError, MapError,
     NameError, NoPlace, OnceError, PartyError, PoolError, PopError, PopTimeoutError, PushError,
     PushTimeoutError, RegionError, ReleaseError, RoleTaken, SignalError, StructureError,
     TryAcquireError, TryLockError, UpdateError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
+pub use map::{Exchange, Map, MapIter, MapOptions};
 pub use name::Name;
 pub use party::{Liveness, PartyId};
 pub use pool::{Handle, Loan, Pool};
@@ -84,6 +89,7 @@ pub use prefix::Kind;
 pub use queue::{PopGrant, PushGrant, Queue, Refused};
 pub use region::Region;
 pub use ring::{Consumer, Producer, ReadGrant, Ring, WriteGrant};
+pub use set::{Set, SetIter};
 pub use stack::Stack;
 pub use sync::Span;
 pub use synchronisation::{

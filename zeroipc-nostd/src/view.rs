@@ -158,6 +158,7 @@ impl<'a> View<'a> {
         let fill = match prefix.kind {
             Kind::ARRAY => Some(crate::array::fill(part, &prefix).ok_or(corrupt)?),
             Kind::RING => Some(crate::ring::fill(part, &prefix).ok_or(corrupt)?),
+            Kind::MAP | Kind::SET => Some(crate::map::fill(part, &prefix).ok_or(corrupt)?),
             Kind::QUEUE => Some(crate::queue::fill(part, &prefix).ok_or(corrupt)?),
             Kind::SEMAPHORE => Some(synchronisation::semaphore_fill(part, &prefix).ok_or(corrupt)?),
             Kind::EVENT => Some(synchronisation::event_fill(part, &prefix).ok_or(corrupt)?),

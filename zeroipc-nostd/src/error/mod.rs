@@ -2,6 +2,7 @@
 
 mod counting;
 mod locking;
+mod map;
 mod operation;
 mod region;
 mod signal;
@@ -13,6 +14,7 @@ pub use counting::{
     ReleaseError, TryAcquireError,
 };
 pub use locking::{LockError, TryLockError};
+pub use map::MapError;
 pub use operation::{
     IndexOutOfBounds, PoolError, PopError, PopTimeoutError, PushError, PushTimeoutError, RoleTaken,
     UpdateError,

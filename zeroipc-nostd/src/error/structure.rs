@@ -39,6 +39,15 @@ pub enum StructureError {
         /// Size of the elements found, in bytes.
         found: u32,
     },
+    /// The keys of a map or set have another size, and its values too.
+    WrongKeySize {
+        /// Its name.
+        name: Name,
+        /// Size of the type asked for, in bytes.
+        expected: u32,
+        /// Size of the keys found, in bytes.
+        found: u32,
+    },
     /// The structure exists with another capacity (from `open_or_create`).
     WrongCapacity {
         /// Its name.
@@ -134,6 +143,10 @@ impl fmt::Display for StructureError {
             Self::WrongElementSize { name, expected, found } => write!(
                 f,
                 "{name:?} has elements of {found} bytes, not {expected}; open it with the type that it was created with"
+            ),
+            Self::WrongKeySize { name, expected, found } => write!(
+                f,
+                "{name:?} has keys of {found} bytes, not {expected}; open it with the types that it was created with"
             ),
             Self::WrongCapacity { name, expected, found } => {
                 write!(f, "{name:?} exists with a capacity of {found}, not {expected}")

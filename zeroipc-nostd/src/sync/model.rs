@@ -421,6 +421,11 @@ impl<T> Clone for Racy<'_, T> {
 impl<T> Copy for Racy<'_, T> {}
 
 impl<'a, T: Element> Racy<'a, T> {
+    /// Slot `index` as the only element.
+    fn only(&self, index: usize) -> Self {
+        Racy { offset: self.offset + index * self.stride, count: 1, ..*self }
+    }
+
     fn word(&self, index: usize, part: usize) -> Option<Atomic<'a, u32>> {
         (index < self.count).then_some(())?;
         self.span.word((self.offset + index * self.stride + 4 * part) as u64)
@@ -531,5 +536,76 @@ impl<'a, T: Element> Shared<'a, T> {
         (index < self.count && size_of::<T>() == size_of::<N>()).then_some(())?;
         let at = self.span.at(self.offset + index * size_of::<T>(), size_of::<T>())?;
         N::of_cell(self.span.slab.cells.get(at / 4)?.get()?)
+    }
+}
+
+/// The model's [`super::real::Cells`].
+#[derive(Debug)]
+pub(crate) struct Cells<'a, K, V, W> {
+    heads: Words<'a, W>,
+    links: Words<'a, W>,
+    keys: Racy<'a, K>,
+    values: Racy<'a, V>,
+}
+
+impl<K, V, W> Clone for Cells<'_, K, V, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V, W> Copy for Cells<'_, K, V, W> {}
+
+impl<'a, K: Element, V: Element, W: Word> Cells<'a, K, V, W> {
+    pub(crate) fn at(
+        span: Span<'a>,
+        offset: u64,
+        stride: usize,
+        count: usize,
+        (key, value): (usize, usize),
+    ) -> Option<Self> {
+        Some(Cells {
+            heads: span.words(offset, stride, count)?,
+            links: span.words(offset + W::BYTES as u64, stride, count)?,
+            keys: span.racy(offset + key as u64, stride, count)?,
+            values: span.racy(offset + value as u64, stride, count)?,
+        })
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<MapCell<'a, K, V, W>> {
+        let (head, link) = (self.heads.get(index)?, self.links.get(index)?);
+        Some(MapCell { head, link, key: self.keys.only(index), value: self.values.only(index) })
+    }
+}
+
+/// The model's cell of [`Cells`].
+pub(crate) struct MapCell<'a, K, V, W: Word> {
+    head: Atomic<'a, W>,
+    link: Atomic<'a, W>,
+    key: Racy<'a, K>,
+    value: Racy<'a, V>,
+}
+
+impl<K, V, W: Word> Clone for MapCell<'_, K, V, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V, W: Word> Copy for MapCell<'_, K, V, W> {}
+
+impl<'a, K: Element, V: Element, W: Word> MapCell<'a, K, V, W> {
+    pub(crate) fn head(&self) -> Atomic<'a, W> {
+        self.head
+    }
+
+    pub(crate) fn link(&self) -> Atomic<'a, W> {
+        self.link
+    }
+
+    pub(crate) fn key(&self) -> Racy<'a, K> {
+        self.key
+    }
+
+    pub(crate) fn value(&self) -> Racy<'a, V> {
+        self.value
     }
 }

@@ -5,9 +5,11 @@
 //! That is what makes a torn or hostile value a wrong value and never undefined behaviour.
 
 mod bulk;
+mod cells;
 mod payload;
 mod shared;
 
+pub(crate) use cells::Cells;
 pub(crate) use payload::{Racy, Slots, Wrapped};
 pub(crate) use shared::Shared;
 
@@ -181,7 +183,7 @@ impl<'a> Span<'a> {
         Some(Shared::new(first, count))
     }
 
-    fn strided(
+    pub(super) fn strided(
         &self,
         offset: u64,
         stride: usize,

@@ -289,6 +289,9 @@ impl<T: Element> Racy<'_, T> {
 /// The widest word, at most 8 bytes, that the size of `T` divides into: how payload is copied, and how it is aligned.
 pub(super) const fn copy_width<T>() -> usize {
     let size = size_of::<T>();
+    if size == 0 {
+        return 1; // nothing to copy, anywhere
+    }
     let mut width = if cfg!(target_has_atomic = "64") { 8 } else { 4 };
     while size % width != 0 {
         width /= 2;
