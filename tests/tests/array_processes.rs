@@ -127,7 +127,7 @@ fn bulk_copies() {
         halves.read_into(0, &mut small).unwrap();
         assert!(small.iter().all(|half| half >> 8 == half & 0xFF), "a torn element");
         // An update that changes nothing: it orders the loads before it.
-        if turn.fetch_add(0, 0).unwrap() == before && before % 2 == 0 && before > 0 {
+        if turn.fetch_add(0, 0).unwrap() == before && before.is_multiple_of(2) && before > 0 {
             for (value, index) in values.iter().zip(0..) {
                 assert_eq!(opened(*value), (before / 2, index));
             }

@@ -61,7 +61,9 @@ fn use_all(region: Region<'_>, random: &mut Random) {
         use_one::<Block>(region, name, random);
         use_one::<[u8; 77]>(region, name, random);
     }
-    region.view().entries().flatten().for_each(|entry| drop(region.view().inspect(&entry)));
+    region.view().entries().flatten().for_each(|entry| {
+        let _ = region.view().inspect(&entry);
+    });
 }
 
 fn use_one<T: Element>(region: Region<'_>, name: &str, random: &mut Random) {

@@ -4,9 +4,9 @@
 //! model says; the bound can be raised by `LOOM_MAX_PREEMPTIONS`.
 #![cfg(loom)]
 
-mod mortals;
+mod mortal_kernel;
 
-use mortals::{bounded, party, Kernel};
+use mortal_kernel::{bounded, party, Kernel};
 use std::mem::forget;
 use std::sync::Arc;
 use zeroipc_nostd::testing::{unexplored, Slab};

@@ -5,9 +5,9 @@
 //! are found even if they do no harm.
 #![cfg(loom)]
 
-mod mortals;
+mod mortal_kernel;
 
-use mortals::{bounded, party, Kernel};
+use mortal_kernel::{bounded, party, Kernel};
 use std::mem::forget;
 use std::sync::Arc;
 use zeroipc_nostd::testing::{unexplored, Slab};

@@ -108,6 +108,7 @@ impl<'a, T: Element> PushGrant<'a, T> {
     ///
     /// # Errors
     /// [`Refused`], with the grant, as [`Queue::try_push`] would be: mostly because the queue is full.
+    #[allow(clippy::result_large_err)] // it is the grant itself that comes back
     pub fn commit(mut self) -> Result<(), Refused<'a, T>> {
         let Some(slot) = self.slot else { return Ok(()) };
         match by_word!(&self.queue.core, core => core.push_slot(slot)) {

@@ -34,6 +34,7 @@ use crate::geometry::{align_up, Geometry, WordSize};
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
 use crate::sync::{by_word, ByWord, Span, Wide};
+use crate::table::block_bytes;
 use crate::wait::{deadline_after, Announce, EventCount, Notifier, Wait};
 use ::core::time::Duration;
 
@@ -177,6 +178,15 @@ impl<'a, T: Element> Queue<'a, T> {
             return Err(StructureError::WrongCapacity { name, expected, found });
         }
         Ok(queue)
+    }
+
+    /// Bytes that a queue for at least `capacity` elements takes in a region at most; `None` if there can't be one.
+    #[must_use]
+    pub fn footprint(geometry: Geometry, capacity: usize) -> Option<u64> {
+        let mut prefix =
+            Prefix::new(Kind::QUEUE, geometry, elem_size::<T>().ok()?, rounded(capacity)? as u64);
+        prefix.extra = DEFAULT_SPARES;
+        block_bytes(geometry, Layout::of(&prefix)?.size)
     }
 
     /// Pushes `value` unless the queue is full. Lock-free.

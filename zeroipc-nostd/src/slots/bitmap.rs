@@ -7,7 +7,7 @@
 //! taken until somebody who knows of the death gives it back.
 
 use crate::sync::{Atomic, Span, Words};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 
 const BITS: usize = 32;
 
@@ -102,7 +102,7 @@ impl<'a> Bitmap<'a> {
     /// Whether `slot` is taken: a moment's value.
     #[cfg(test)]
     pub(crate) fn is_taken(&self, slot: usize) -> bool {
-        self.bit(slot).is_some_and(|(word, bit)| word.load(Acquire) & bit != 0)
+        self.bit(slot).is_some_and(|(word, bit)| word.load(Relaxed) & bit != 0)
     }
 
     /// How many slots are taken: each word is a moment's value.
@@ -110,13 +110,14 @@ impl<'a> Bitmap<'a> {
     pub(crate) fn taken(&self) -> usize {
         (0..self.slots.div_ceil(BITS))
             .filter_map(|index| self.words.get(index))
-            .map(|word| word.load(Acquire).count_ones() as usize)
+            .map(|word| word.load(Relaxed).count_ones() as usize)
             .sum::<usize>()
             .min(self.slots)
     }
 }
 
 #[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used)] // in tests it should stop them
 mod tests {
     use super::*;
 
