@@ -5,8 +5,8 @@
 use std::fmt::Write;
 use std::path::Path;
 use zeroipc_nostd::{
-    Array, Barrier, Event, Geometry, Latch, Map, Monitor, Mutex, Once, Pool, Queue, Ring, RwLock,
-    Semaphore, Set, Signal, Stack, WordSize,
+    Array, Barrier, Event, Geometry, Latch, Map, MapOptions, Monitor, Mutex, Once, Pool, Queue,
+    Ring, RwLock, Semaphore, Set, Signal, Stack, WordSize,
 };
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/memory.md");
@@ -49,8 +49,12 @@ fn rows() -> Vec<Row> {
         row("Queue", "element of 64 bytes", MANY, Queue::<[u64; 8]>::footprint),
         row("Stack", "element of 8 bytes", MANY, Stack::<u64>::footprint),
         row("Pool", "slot of 64 bytes", MANY, Pool::<[u64; 8]>::footprint),
-        row("Map", "key of 8 and value of 8 bytes", MANY, Map::<u64, u64>::footprint),
-        row("Set", "key of 8 bytes", MANY, Set::<u64>::footprint),
+        row("Map", "key of 8 and value of 8 bytes", MANY, |at, n| {
+            Map::<u64, u64>::footprint(at, n, &MapOptions::new())
+        }),
+        row("Set", "key of 8 bytes", MANY, |at, n| {
+            Set::<u64>::footprint(at, n, &MapOptions::new())
+        }),
         row("Signal", "slot of 8 bytes", SLOTS, |at, n| Signal::<u64>::footprint(at, n as u32)),
         row("Signal", "slot of 64 bytes", SLOTS, |at, n| {
             Signal::<[u64; 8]>::footprint(at, n as u32)
