@@ -263,11 +263,13 @@ fn updates_need_compare_and_exchange() {
     let floats = Array::<f64>::create(region, "floats", 4).unwrap();
     assert_eq!(floats.fetch_add(0, 1.0), Err(UpdateError::NeedsCas));
     assert_eq!(array.load(0), Ok(7));
+    assert!(UpdateError::NeedsCas.to_string().contains("compare-and-exchange"));
 
     let mut memory = Memory::zeroed(4096);
     let array = Array::<u32>::create(region_in(&mut memory), "array", 4).unwrap();
     let error = IndexOutOfBounds { index: 4, len: 4 };
     assert_eq!(array.fetch_add(4, 1), Err(error.into()));
+    assert_eq!(UpdateError::from(error).to_string(), error.to_string());
     assert_eq!(array.fetch_and(4, 1), Err(UpdateError::OutOfBounds(error)));
     assert_eq!(array.compare_exchange(4, 0, 1), Err(error.into()));
 }

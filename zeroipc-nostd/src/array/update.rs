@@ -131,10 +131,10 @@ float!(f64, u64);
 /// Each of these is one step for everybody, ordered AcqRel: what parties did before their own updates of the element is
 /// visible to whoever updates or loads it afterwards. All return what was there before.
 ///
-/// For integers each is one read-modify-write of the target. `fetch_add`, `fetch_sub`, `swap` and `compare_exchange` are
-/// wait-free where the target has an instruction for them (x86-64, AArch64 with LSE, RISC-V with Zacas or but for the
-/// last), and everything is lock-free everywhere: a party stopped or killed inside holds up nobody, and has updated
-/// the element or not.
+/// For integers each is one read-modify-write of the target: wait-free where that is one instruction, as `fetch_add`,
+/// `fetch_sub`, `swap` and `compare_exchange` are on x86-64 and all are on AArch64 with LSE; otherwise a loop that the
+/// compiler makes of the target's instructions. So everything here is lock-free everywhere: a party stopped or killed inside
+/// holds up nobody, and has updated the element or not.
 ///
 /// # Errors
 /// Of all: [`UpdateError::NeedsCas`] in a region of loads and stores, or where the target cannot do it;

@@ -23,14 +23,14 @@ use std::sync::OnceLock;
 use std::vec::Vec;
 
 /// What a 4-byte offset holds.
-pub(crate) enum Cell {
+pub enum Cell {
     W4(AtomicU32),
     W8(AtomicU64),
     Payload(Payload),
 }
 
 /// One element, as bytes.
-pub(crate) struct Payload(UnsafeCell<Box<[u8]>>);
+pub struct Payload(UnsafeCell<Box<[u8]>>);
 
 // SAFETY: loom's cell checks at run time that accesses do not race; that check is the point of the model.
 unsafe impl Sync for Payload {}
