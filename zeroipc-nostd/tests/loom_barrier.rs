@@ -22,8 +22,18 @@ fn open(region: Region<'_>) -> Barrier<'_> {
 /// slow one is still leaving this one.
 #[test]
 fn two_meet_twice() {
-    bounded(2).check(|| {
-        let (slab, kernel) = (barrier(2), Kernel::new());
+    meet_twice(Kernel::new, 2);
+}
+
+/// The same by the look that comes before the announcement.
+#[test]
+fn two_meet_twice_by_looking() {
+    meet_twice(|| Kernel::after(1), 2);
+}
+
+fn meet_twice(kernel: fn() -> Arc<Kernel>, preemptions: usize) {
+    bounded(preemptions).check(move || {
+        let (slab, kernel) = (barrier(2), kernel());
         let values = [Plain::new(0), Plain::new(0)];
         let parties = [0, 1].map(|index: usize| {
             let values = values.clone();

@@ -383,7 +383,7 @@ impl Participant<'_> {
         let generation = barrier.generation();
         // Release: what we did before. Nobody has moved the generation since we looked, for that takes us.
         self.arrived.swap(flag(generation), AcqRel);
-        // Of two that arrive last, one must see the flags of both.
+        // Of two that arrive last, one sees the flags of both at its first look. (Else the look after announcing would.)
         fence_after_rmw();
         let spins = limit.waiter.spins();
         let mut looks = 0_u32;

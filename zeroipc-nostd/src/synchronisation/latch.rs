@@ -28,7 +28,7 @@ use crate::role::{Role, Token};
 use crate::sync::{fence_after_rmw, full_fence, relax, Atomic, Span, Words};
 use crate::table::block_bytes;
 use crate::wait::{Announce, Limit, Notifier, Wait, WaitWord};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::time::Duration;
 
 const WAITING: u64 = 24;
@@ -246,8 +246,9 @@ impl<'a> Latch<'a> {
             let Some(less) = left.checked_sub(count) else {
                 return Err(CountDownError::BelowZero { left });
             };
-            // Release: what we did before. Acquire: passes on what those did who counted before us.
-            match counter.compare_exchange(left, less, AcqRel, Relaxed) {
+            // Release: what we did before. What those did who counted before us stays visible, since a
+            // read-modify-write continues their release sequence.
+            match counter.compare_exchange(left, less, Release, Relaxed) {
                 Ok(_) => {
                     if less == 0 {
                         fence_after_rmw();

@@ -13,6 +13,7 @@ use zeroipc_nostd::{Capability, FormatOptions, Geometry, Region, Wait, WaitWord,
 pub struct Kernel {
     sleepers: Mutex<Vec<Futex>>,
     woken: Condvar,
+    spins: u32,
 }
 
 /// Those that sleep on one word: how many ever did, and how many of them (the first) were woken.
@@ -33,7 +34,12 @@ fn futex(all: &mut Vec<Futex>, word: usize) -> &mut Futex {
 
 impl Kernel {
     pub fn new() -> Arc<Self> {
-        Arc::new(Kernel { sleepers: Mutex::new(Vec::new()), woken: Condvar::new() })
+        Self::after(0)
+    }
+
+    /// One whose parties look so often before they announce that they sleep: the announcement's fence helps less.
+    pub fn after(spins: u32) -> Arc<Self> {
+        Arc::new(Kernel { sleepers: Mutex::new(Vec::new()), woken: Condvar::new(), spins })
     }
 }
 
@@ -65,7 +71,7 @@ impl Wait for Kernel {
     }
 
     fn spins(&self) -> u32 {
-        0
+        self.spins
     }
 }
 
