@@ -31,6 +31,9 @@
 //! | the latest values, many writers and readers | [`Array`] | never |
 //! | a stream, from one producer to one consumer | [`Ring`] | [`Producer::push`], [`Consumer::pop`] if asked to |
 //! | work or messages, among many producers and consumers | [`Queue`] | [`Queue::push`], [`Queue::pop`] if asked to |
+//! | a value that one at a time changes, whoever dies | [`Mutex`] | [`Mutex::lock`] for the owner |
+//! | a value that many read and few change | [`RwLock`] | [`RwLock::read`], [`RwLock::write`] for the others |
+//! | a value, and waiting until it is as wanted | [`Monitor`] | [`Monitor::wait_while`] for a notification |
 //!
 //! ## Waiting
 //!
