@@ -29,17 +29,19 @@ pub fn is_whole(record_: Record) -> bool {
     record_ == record(record_[0], record_[1])
 }
 
+/// What a party does with the lock held: it gets the news of a death if there is any, the record, and a way to store one.
+pub type Body<'b> = dyn FnMut(bool, Record, &mut dyn FnMut(Record)) + 'b;
+
 /// A lock around a record.
 pub trait Lock {
-    /// Runs `body` with the lock held for writing: with the news of a death if there is any, the record, and a way to store one.
-    /// Returns when the lock is released, with the value declared consistent.
-    fn write(&self, body: &mut dyn FnMut(bool, Record, &mut dyn FnMut(Record)));
+    /// Runs `body` with the lock held for writing. Returns when it is released, with the value declared consistent.
+    fn write(&self, body: &mut Body<'_>);
 }
 
 macro_rules! lock {
     ($lock:ident, $write:ident) => {
         impl Lock for $lock<'_, Record> {
-            fn write(&self, body: &mut dyn FnMut(bool, Record, &mut dyn FnMut(Record))) {
+            fn write(&self, body: &mut Body<'_>) {
                 let (mut guard, told) = match self.$write(LIMIT) {
                     Ok(guard) => (guard, false),
                     Err(LockError::OwnerDied(guard)) => (guard, true),
