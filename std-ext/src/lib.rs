@@ -41,6 +41,9 @@
 //! | the latest of something of any size, never half of it | [`Signal`] | [`Signal::wait_for_change`] if asked to |
 //! | what came last first: free lists, caches, depth-first work | [`Stack`] | [`Stack::push`], [`Stack::pop`] if asked to |
 //! | large messages that are written and read in place | [`Pool`], a handle of 8 bytes through a [`Queue`] | [`Pool::alloc`] if asked to |
+//! | a value that one at a time changes, whoever dies | [`Mutex`] | [`Mutex::lock`] for the owner |
+//! | a value that many read and few change | [`RwLock`] | [`RwLock::read`], [`RwLock::write`] for the others |
+//! | a value, and waiting until it is as wanted | [`Monitor`] | [`Monitor::wait_while`] for a notification |
 //!
 //! ## Waiting
 //!

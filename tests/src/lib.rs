@@ -1,5 +1,6 @@
 //! What ZeroIPC's tests across processes and against hostile memory have in common. Not part of the product.
 
+pub mod deaths;
 pub mod guarded;
 pub mod history;
 pub mod item;

@@ -55,7 +55,7 @@ fn two_parties_take_turns() {
 
 #[test]
 fn three_parties_take_turns() {
-    bounded(2).check(|| {
+    bounded(3).check(|| {
         let (slab, kernel) = (memory(), Kernel::new());
         let parties = [1, 2, 3].map(|number| {
             party(&slab, &kernel, number, |region, _| add(&mut mutex(region).lock().unwrap(), 1))
@@ -114,7 +114,7 @@ fn a_sleeper_that_gives_up_costs_nobody_the_wake_up() {
 /// The same after a sleep, while the owner comes again.
 #[test]
 fn a_woken_sleeper_that_gives_up_costs_nobody_the_wake_up() {
-    bounded(3).check(|| {
+    bounded(2).check(|| {
         let (slab, kernel) = (memory(), Kernel::new());
         let owner = party(&slab, &kernel, 1, |region, _| {
             let mutex = mutex(region);
@@ -164,7 +164,7 @@ fn repairs(region: Region<'_>) -> u32 {
 
 #[test]
 fn one_of_two_waiters_is_told_of_a_death() {
-    bounded(3).check(|| {
+    bounded(2).check(|| {
         let (slab, kernel) = (memory(), Kernel::new());
         let victim = party(&slab, &kernel, 1, |region, kernel| dies_with_it(region, kernel, 1));
         let waiters =
