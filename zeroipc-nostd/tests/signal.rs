@@ -144,7 +144,7 @@ fn agrees<T: Sample>(form: Form, geometry: Geometry, shift: usize, slots: u32, s
         }
         assert_eq!(signal.get(), Ok(value));
         assert_eq!(signal.get_with_version(), Ok((value, version)));
-        let mut into = T::nth(u64::MAX);
+        let mut into = T::nth(1 << 40);
         assert_eq!((signal.get_into(&mut into), into), (Ok(version), value));
         assert_eq!(signal.version(), version);
         assert_eq!(region.view().inspect(&entry).unwrap().fill, Some(version));
