@@ -4,10 +4,12 @@
 #[macro_use]
 mod elements;
 mod memory;
+mod sleeper;
 
 use elements::{Sample, TYPES};
 use memory::{geometries, Memory};
 use proptest::prelude::*;
+use sleeper::Sleeper;
 use std::thread;
 use zeroipc_nostd::{
     Array, Capability, FormatOptions, Geometry, Kind, Region, Ring, Signal, SignalError,
@@ -142,6 +144,8 @@ fn agrees<T: Sample>(form: Form, geometry: Geometry, shift: usize, slots: u32, s
         }
         assert_eq!(signal.get(), Ok(value));
         assert_eq!(signal.get_with_version(), Ok((value, version)));
+        let mut into = T::nth(1 << 40);
+        assert_eq!((signal.get_into(&mut into), into), (Ok(version), value));
         assert_eq!(signal.version(), version);
         assert_eq!(region.view().inspect(&entry).unwrap().fill, Some(version));
     }
@@ -403,4 +407,32 @@ fn each_version_is_won_once() {
     let mut all = won.concat();
     all.sort_unstable();
     assert!(all.into_iter().eq(1..=signal.version()));
+}
+
+/// One call wakes all that sleep; afterwards, and while nobody sleeps, there is none.
+#[test]
+fn a_set_wakes_all_by_one_call() {
+    for form in FORMS {
+        let sleeper = Sleeper::new();
+        let mut memory = Memory::zeroed(4096);
+        let region = memory.region(options(form, Geometry::default())).with_notifier(&sleeper);
+        let signal = create::<u64>(form, region, 4);
+        let mut pen = Pen::of(signal);
+        for round in 0..3 {
+            let since = signal.version();
+            thread::scope(|scope| {
+                let waiters = [(); 3].map(|()| scope.spawn(move || signal.wait_for_change(since)));
+                sleeper.until_asleep(3);
+                pen.set(round);
+                for waiter in waiters {
+                    assert_eq!(waiter.join().unwrap(), Ok((round, since + 1)));
+                }
+            });
+            (0..100).for_each(|n| assert_eq!(pen.set(n), since + 2 + n));
+            let wakes = sleeper.wakes();
+            // A sleeper that looked by itself meanwhile, on a busy machine, may have announced itself anew.
+            assert!(!wakes.is_empty() && wakes.iter().all(|count| *count == u32::MAX));
+            assert!(wakes.len() == 1 || sleeper.sleeps() > 3 * (round as u32 + 1));
+        }
+    }
 }

@@ -242,7 +242,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         }
     }
 
-    /// Publishes `slot`, which we own and have filled, after `word`; `None` if `current` is not `word` any more.
+    /// Publishes `slot`, which we own and have filled, after `word`, which we acquired since we own it; `None` if `current` is not `word` any more.
     #[inline(always)]
     fn publish(&self, slot: usize, word: W) -> Result<Option<W>, SignalError> {
         let old = self.slot(word);
@@ -253,9 +253,9 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         let next = self.next(word, slot);
         // Release: see `is_whole`.
         mine.store(self.stamp(next), Release);
-        // Release: the value and its stamp are there for whoever acquires `current`. Acquire: the old slot's owner has
-        // finished with it, and we are about to hand it on.
-        if self.current.compare_exchange(word, next, AcqRel, Relaxed).is_err() {
+        // Release: the value and its stamp are there for whoever acquires `current`. That the old slot's owner has finished with
+        // it, whom we are about to follow, we know since `word` was acquired.
+        if self.current.compare_exchange(word, next, Release, Relaxed).is_err() {
             return Ok(None);
         }
         theirs.store(self.stamp(word) | W::low(FREE), Release);
