@@ -5,7 +5,7 @@ use super::{Ends, Ring};
 use crate::element::Element;
 use crate::error::{PopError, PopTimeoutError};
 use crate::role::Token;
-use crate::sync::{by_word, ByWord, Wide, Word};
+use crate::sync::{by_word, rest_after_a_look, ByWord, Wide, Word};
 use crate::wait::{deadline_after, Announce, Ringer, Wait};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::time::Duration;
@@ -46,6 +46,7 @@ impl<T: Element, W: Word> Half<'_, T, W> {
             self.ends.between(head, tail).ok_or(PopError::Corrupt)?;
             self.tail = tail;
             if head == tail {
+                rest_after_a_look();
                 return Err(PopError::Empty);
             }
         }
@@ -75,7 +76,8 @@ impl<'a, T: Element> Consumer<'a, T> {
     /// A consumer killed inside has popped the element or not; a stopped producer only lets the ring run empty.
     ///
     /// # Errors
-    /// [`PopError::Empty`]; [`PopError::Corrupt`] if the producer's counter is impossible.
+    /// [`PopError::Empty`], after a moment's rest, so that polling does not slow down the producer (one `pause`
+    /// instruction); [`PopError::Corrupt`] if the producer's counter is impossible.
     #[inline]
     pub fn try_pop(&mut self) -> Result<T, PopError> {
         let value = by_word!(&mut self.half, half => half.try_pop())?;
