@@ -17,7 +17,7 @@ Each repetition measures ours, the hop (one way of a cache line from core to cor
 1.5 ms. Figures are medians, with the 10th and 90th percentile, over the repetitions of the class that most belong to:
 near (hop below 150 ns) or far; repetitions in which a process lost its core to
 another are left out. Throughput is in millions of items a second, latency in hops one way, solo in nanoseconds
-for a push and a pop in one process.
+for a push and a pop, or for a lookup, in one process.
 
 The last lines are for scripts: ratio NAME OURS PEER RATIO TARGET ok|short|skipped|failed
 

@@ -90,7 +90,7 @@ impl Summary {
         let mut line = String::new();
         let _ = write!(
             line,
-            "{:21} {:27} {:27} {:5} {:19} {:5.1} ns  {} ({} near, {} far, {} disturbed)",
+            "{:23} {:27} {:27} {:5} {:19} {:5.1} ns  {} ({} near, {} far, {} disturbed)",
             self.row.name,
             range(&self.ours),
             range(&self.peer),
@@ -136,7 +136,7 @@ pub(crate) fn skipped_line(row: &Row, why: &str) -> String {
 /// What stands above the table.
 pub(crate) fn heading() -> String {
     format!(
-        "{:21} {:27} {:27} {:5} {:19} {:8}  {}",
+        "{:23} {:27} {:27} {:5} {:19} {:8}  {}",
         "row",
         "ours: median (p10..p90)",
         "peer: median (p10..p90)",

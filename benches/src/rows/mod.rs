@@ -1,5 +1,6 @@
 //! The rows: what is measured, against whom, and what is expected. One file for each structure.
 
+mod map;
 mod queue;
 mod ring;
 
@@ -19,7 +20,7 @@ pub(crate) enum Unit {
     Throughput,
     /// One way, in hops; less is better.
     Latency,
-    /// Nanoseconds for a push and a pop in one process; less is better.
+    /// Nanoseconds for a push and a pop, or for a lookup, in one process; less is better.
     Solo,
 }
 
@@ -42,7 +43,7 @@ pub(crate) struct Row {
 
 /// All rows, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = Row> {
-    ring::ROWS.into_iter().chain(queue::ROWS)
+    ring::ROWS.into_iter().chain(queue::ROWS).chain(map::ROWS)
 }
 
 /// A fresh region of ours in shared memory, in the default geometry, with a notifier: what a user of `zeroipc` has.
