@@ -23,6 +23,7 @@ use std::sync::OnceLock;
 use std::vec::Vec;
 
 /// What a 4-byte offset holds.
+#[derive(Debug)]
 pub enum Cell {
     W4(AtomicU32),
     W8(AtomicU64),
@@ -30,6 +31,7 @@ pub enum Cell {
 }
 
 /// One element, as bytes.
+#[derive(Debug)]
 pub struct Payload(UnsafeCell<Box<[u8]>>);
 
 // SAFETY: loom's cell checks at run time that accesses do not race; that check is the point of the model.
