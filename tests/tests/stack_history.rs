@@ -98,11 +98,11 @@ fn histories(seed: u64, count: u32, capacity: usize) {
 
 #[test]
 fn a_stack_of_one() {
-    histories(1, 700, 1);
+    histories(1, 400, 1);
 }
 
 #[test]
 fn a_small_stack() {
-    histories(2, 700, 2);
-    histories(3, 700, 3);
+    histories(2, 400, 2);
+    histories(3, 400, 3);
 }
