@@ -1,4 +1,5 @@
 //! A `Wait` for tests: really asleep, and counted.
+#![allow(dead_code)] // each test file uses a part of it
 
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex};
