@@ -19,7 +19,7 @@ struct Whims(AtomicU64);
 
 impl Liveness for Whims {
     fn is_dead(&self, party: PartyId) -> bool {
-        mix(self.0.fetch_add(1, Relaxed) ^ u64::from(party.number())) % 3 == 0
+        mix(self.0.fetch_add(1, Relaxed) ^ u64::from(party.number())).is_multiple_of(3)
     }
 }
 

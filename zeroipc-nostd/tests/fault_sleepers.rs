@@ -114,10 +114,17 @@ fn story(steps: Vec<u64>, kernel: &'static Kernel, region: Region<'static>) -> u
             let hasty = Sleeps {
                 asleep: &kernel.hasty,
                 sleeps: AtomicU64::new(0),
-                body: Books::new(move || while kernel.hasty.load(SeqCst) && turn() {}),
+                body: Books::new(move || {
+                    let until_woken = || kernel.hasty.load(SeqCst) && turn();
+                    (0_u32..).take_while(|_| until_woken()).for_each(drop::<u32>);
+                }),
             };
             let due = steps.clone();
-            let hook = move |n| due.iter().filter(|step| **step == n).for_each(|_| drop(turn()));
+            let hook = move |n| {
+                due.iter().filter(|step| **step == n).for_each(|_| {
+                    turn();
+                })
+            };
             let (ended, made) = run(hook, || mutex.lock_with(&hasty, Some(1)).map(drop));
             assert!(matches!(ended, Ok(()) | Err(LockError::Timeout)));
             count.store(made, SeqCst);
