@@ -103,12 +103,16 @@ fn churn(signal: Signal<'_, Item>) -> u64 {
     750
 }
 
+/// The step before which a set owns a slot and has published nothing.
+const INSIDE: u64 = 6;
+
 /// No slot is missing: one is current, one is set, and all others may stop.
 fn all_slots_are_there(signal: Signal<'_, Item>) {
     thread::scope(|scope| {
         let parties: Vec<_> = (2..signal.slots())
-            .map(|_| Party::start(scope, 10, move || signal.set(item(1))))
+            .map(|_| Party::start(scope, INSIDE, move || signal.set(item(1))))
             .collect();
+        assert!(parties.iter().all(Party::is_stopped));
         signal.set(item(2)).unwrap();
         for party in parties {
             party.finish().unwrap();
@@ -188,9 +192,6 @@ fn as_many_as_there_are_slots_to_spare_may_stop() {
         }
     }
 }
-
-/// The step before which a set owns a slot and has published nothing.
-const INSIDE: u64 = 6;
 
 #[test]
 fn one_more_blocks_writers_but_no_reader() {

@@ -307,7 +307,8 @@ impl<'a, T: Element> Signal<'a, T> {
     /// Sets the value; returns its version. Lock-free: it starts again only when another set succeeded, without a new copy.
     ///
     /// Wakes all that wait for a change, and makes no system call if nobody does. A writer that stops inside holds up nobody, and one
-    /// slot is with it; if it is killed there the slot is gone, and the value was set or not.
+    /// slot is with it; if it is killed there the slot is gone, and the value was set or not; those that wait may then learn of it only
+    /// when they look by themselves, within 100 ms.
     ///
     /// # Errors
     /// [`SignalError::Blocked`] if every slot is with a stopped writer; [`SignalError::SingleWriter`] if there is one writer;
