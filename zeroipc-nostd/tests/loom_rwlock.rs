@@ -198,23 +198,44 @@ fn a_writer_that_goes_on_reading() {
     });
 }
 
-#[test]
-fn a_dead_reader_is_cleared_by_a_writer_and_by_a_reader() {
-    bounded(2).check(|| {
+/// A reader in the only place dies, while `others` want the lock, each by its own number.
+fn a_reader_dies(preemptions: usize, others: [&'static [fn(Region<'_>)]; 2]) {
+    bounded(preemptions).check(move || {
         let (slab, kernel) = (memory(1), Kernel::new());
         let victim = party(&slab, &kernel, 1, |region, kernel| {
             forget(lock(region).read().unwrap());
             kernel.dies(1);
         });
-        let reader = party(&slab, &kernel, 2, |region, _| reads(region));
-        let writer = party(&slab, &kernel, 3, |region, _| writes(region));
+        let others: Vec<_> = (2..)
+            .zip(others.concat())
+            .map(|(number, other)| party(&slab, &kernel, number, move |region, _| other(region)))
+            .collect();
         victim.join().unwrap();
-        writer.join().unwrap();
-        assert!(reader.join().unwrap() <= 1);
-        let (last, died) = (Region::open(slab.span()).unwrap(), kernel);
-        let last = last.with_party(zeroipc_nostd::PartyId::new(4).unwrap(), &*died);
-        assert_eq!(lock(last).try_write().unwrap().load(), 1);
+        let writers = others.len() as u32;
+        others.into_iter().for_each(|other| other.join().unwrap());
+        let me = zeroipc_nostd::PartyId::new(4).unwrap();
+        let last = lock(Region::open(slab.span()).unwrap().with_party(me, &*kernel));
+        assert!(last.try_write().unwrap().load() <= writers);
     });
+}
+
+fn looks(region: Region<'_>) {
+    assert!(reads(region) <= 1);
+}
+
+#[test]
+fn a_dead_reader_is_cleared_by_a_writer() {
+    a_reader_dies(4, [&[writes], &[]]);
+}
+
+#[test]
+fn a_dead_reader_is_cleared_by_a_reader() {
+    a_reader_dies(4, [&[looks], &[]]);
+}
+
+#[test]
+fn a_dead_reader_is_cleared_by_a_writer_or_by_a_reader() {
+    a_reader_dies(1, [&[writes], &[looks]]);
 }
 
 /// A reader may find the death first; then the writer is still told.

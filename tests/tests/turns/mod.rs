@@ -127,6 +127,8 @@ pub fn write(part: &Part, lock: &impl Lock, shared: Shared<'_>, most: u64) {
         }
         change(lock);
         shared.one_more(part.number);
+        // The lock is not fair: a sleeper that was woken needs a moment in which it is free.
+        (0..300).for_each(|_| std::hint::spin_loop());
     }
 }
 
@@ -203,7 +205,7 @@ pub fn killed_at_random(
     shared: Shared<'_>,
     memory: &Memory,
 ) {
-    const KILLS: u64 = 30;
+    const KILLS: u64 = 20;
     let deaths = Deaths::open(memory);
     let mut random = Random::new(u64::from(std::process::id()));
     let mut numbers = 1_u32..;
