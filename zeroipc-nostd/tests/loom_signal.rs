@@ -209,6 +209,36 @@ fn updates_count() {
     });
 }
 
+/// Who takes a slot knows of the version that replaced it, and does not stamp the slot with an older one. The reader's thread sets
+/// version 2, and version 3 in the middle of reading it; another writer then finds the slot of version 2 free.
+#[test]
+fn a_slot_is_not_stamped_by_an_old_version() {
+    bounded(3).check(|| {
+        let slab = memory(Form::Many, WordSize::Four, 3, 1);
+        let writer = party(&slab, |signal| signal.set(pair(50)));
+        let reading = slab.clone();
+        let reader = thread::spawn(move || {
+            let signal = open(&reading);
+            let slab = reading.clone();
+            let first = signal.set(pair(2));
+            let meanwhile = move |step| {
+                if step == 2 {
+                    // The other writer may have all that is free.
+                    let _ = open(&slab).set(pair(3));
+                }
+            };
+            let (value, version) = run(meanwhile, || signal.get_with_version()).0.unwrap();
+            number(value);
+            assert!(first.is_err() || (2..5).contains(&version));
+        });
+        reader.join().unwrap();
+        // In the model a writer that finds no slot at the first look around waits for none.
+        let set = writer.join().unwrap();
+        assert!(set.is_ok() || set == Err(SignalError::Blocked));
+        all_slots_but_one_are_free(&slab, 3);
+    });
+}
+
 /// A writer that sets by version 0 takes the slot of version 1, at which a slow reader still looks. Between its look at the version
 /// and the rest, others set three times, in the same thread: what matters is where the reader is meanwhile.
 #[test]
