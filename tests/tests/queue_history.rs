@@ -69,20 +69,20 @@ fn run(queue: &Queue<'_, Item>, op: &Op) -> Ret {
         Err(PopError::Empty) => Ret::Value(None),
         Err(error) => panic!("{error}"),
     };
-    let pushed = |result: Result<(), PushError<()>>| match result {
-        Ok(()) => Ret::Pushed,
-        Err(PushError::Full(())) => Ret::Full,
-        Err(error) => panic!("{error}"),
-    };
     match op {
-        Op::Push(value) => pushed(match queue.try_push([*value, !value]) {
-            Err(PushError::Full(_)) => Err(PushError::Full(())),
-            other => Ok(other.unwrap()),
-        }),
+        Op::Push(value) => match queue.try_push([*value, !value]) {
+            Ok(()) => Ret::Pushed,
+            Err(PushError::Full(_)) => Ret::Full,
+            Err(error) => panic!("{error}"),
+        },
         Op::PushByGrant(value) => {
             let grant = queue.try_grant().unwrap();
             grant.write([*value, !value]);
-            pushed(grant.commit().map_err(|refused| refused.reason()))
+            match grant.commit() {
+                Ok(()) => Ret::Pushed,
+                Err(refused) if refused.reason() == PushError::Full(()) => Ret::Full,
+                Err(refused) => panic!("{}", refused.reason()),
+            }
         }
         Op::Pop => value(queue.try_pop()),
         Op::PopByGrant => value(queue.try_pop_grant().map(|grant| grant.read())),

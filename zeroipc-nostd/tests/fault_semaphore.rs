@@ -18,6 +18,7 @@ fn semaphore(permits: u32) -> Semaphore<'static> {
 }
 
 /// How the number of taken permits changes by it.
+#[allow(clippy::type_complexity)] // a table
 fn acts() -> [(fn(Semaphore<'static>) -> bool, i64); 4] {
     [
         (|semaphore| semaphore.try_acquire().map(|permit| permit.forget()).is_ok(), -1),

@@ -164,6 +164,7 @@ fn full_and_empty_are_exact() {
         let one = one.join().unwrap();
         let other = other.join().unwrap();
         let rest = rest(&slab);
+        #[allow(clippy::type_complexity)] // a table
         let allowed: &[((bool, Option<u32>), (Option<u32>, bool), &[u32])] = &[
             // In full before out, and so on: every order of push 2, pop (one) and pop, push 3 (other).
             ((false, Some(1)), (None, true), &[3]),

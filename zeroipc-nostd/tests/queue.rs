@@ -120,7 +120,8 @@ fn agrees<T: Sample>(
                 Ok(grant) => {
                     let expected = model.pop_front();
                     // SAFETY: nobody else is there.
-                    assert!(unsafe { grant.as_ref() }.is_none_or(|value| Some(*value) == expected));
+                    let in_place = unsafe { grant.as_ref() };
+                    assert!(in_place.map_or(true, |value| Some(*value) == expected));
                     assert_eq!(Some(grant.read()), expected);
                 }
                 Err(error) => assert!(error == PopError::Empty && model.is_empty()),

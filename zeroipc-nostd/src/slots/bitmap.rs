@@ -30,7 +30,7 @@ impl<'a> Bitmap<'a> {
     }
 
     /// Marks all slots free; nobody else knows the structure yet.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn initialise(&self) -> Option<()> {
         (0..self.slots.div_ceil(BITS)).try_for_each(|word| {
             self.words.get(word)?.store(0, Relaxed);
@@ -100,13 +100,13 @@ impl<'a> Bitmap<'a> {
     }
 
     /// Whether `slot` is taken: a moment's value.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn is_taken(&self, slot: usize) -> bool {
         self.bit(slot).is_some_and(|(word, bit)| word.load(Relaxed) & bit != 0)
     }
 
     /// How many slots are taken: each word is a moment's value.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn taken(&self) -> usize {
         (0..self.slots.div_ceil(BITS))
             .filter_map(|index| self.words.get(index))

@@ -115,6 +115,7 @@ unsafe impl Sync for Plain {}
 
 impl Plain {
     pub fn new(value: u32) -> Self {
+        #[allow(clippy::arc_with_non_send_sync)] // see above
         Plain(Arc::new(loom::cell::UnsafeCell::new(value)))
     }
 
