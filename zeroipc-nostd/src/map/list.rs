@@ -60,7 +60,7 @@ use crate::error::MapError;
 use crate::slots::Bitmap;
 use crate::sync::{Atomic, Cells, Racy, Span, Word};
 use core::cmp::Ordering;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// How many slots beyond those that exist a list may lead through before it is called corrupt: that many can have been put
 /// before a reader, one after the other, only by others who did that much while it took as many steps.
@@ -539,9 +539,9 @@ impl<'a, K: Element, V: Element, W: Word> List<'a, K, V, W> {
         let link = cell.link();
         cell.key().write(0, key);
         cell.value().write(0, value);
-        // The tag goes on from the last filling. Release: whoever still has a word that named the slot then, and sees
-        // this link, sees that word changed.
-        link.store(self.naming.naming_same(link.load(Relaxed), before), Release);
+        // The tag goes on from the last filling. Relaxed: the payload's release fence came before, so whoever still has a word
+        // that named the slot then, and sees this link, sees that word changed.
+        link.store(self.naming.naming_same(link.load(Relaxed), before), Relaxed);
         Ok(())
     }
 }
