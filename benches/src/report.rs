@@ -73,12 +73,24 @@ impl Summary {
         }
     }
 
+    /// Whether there was any repetition in which no process lost its core.
+    fn measured(&self) -> bool {
+        self.near + self.far > 0
+    }
+
     fn ratio(&self) -> f64 {
         self.ours.median / self.peer.median
     }
 
     /// The line of the table for people.
     pub(crate) fn table_line(&self) -> String {
+        if !self.measured() {
+            let count = self.disturbed;
+            return format!(
+                "{:23} all {count} repetitions were disturbed by other processes",
+                self.row.name
+            );
+        }
         let unit = match self.row.unit {
             Unit::Throughput => "M/s",
             Unit::Latency => "hops",
@@ -110,6 +122,9 @@ impl Summary {
 
     /// The line for scripts: `ratio NAME OURS PEER RATIO TARGET ok|short`.
     pub(crate) fn ratio_line(&self) -> String {
+        if !self.measured() {
+            return skipped_line(&self.row, "disturbed");
+        }
         let ratio = self.ratio();
         let met = match self.row.target {
             _ if self.wrong => false,
