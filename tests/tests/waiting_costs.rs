@@ -6,12 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 use zeroipc::{
-    Array, Memory, PopError, PopTimeoutError, PushError, Queue, Ring, Signal, WaitError,
+    Array, Barrier, Event, EventMode, Latch, Map, Memory, Monitor, Mutex, Once, Pool, PopError,
+    PopTimeoutError, PushError, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack, WaitError,
 };
 use zeroipc_tests::processes::{part, Party};
 use zeroipc_tests::scratch::Scratch;
 
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Where the latch starts.
+const LATCH: u32 = 5;
 
 /// From here on any system call of this thread kills the process; false where the kernel cannot do that.
 ///
@@ -69,6 +73,18 @@ fn use_everything(memory: &Memory, rounds: u32) {
     let array = Array::<u32>::open(memory, "array").unwrap();
     let many = Signal::<[u64; 8]>::open(memory, "many").unwrap();
     let one = Signal::<[u64; 8]>::open(memory, "one").unwrap();
+    let stack = Stack::<u32>::open(memory, "stack").unwrap();
+    let pool = Pool::<u32>::open(memory, "pool").unwrap();
+    let map = Map::<u32, u32>::open(memory, "map").unwrap();
+    let set = Set::<u32>::open(memory, "set").unwrap();
+    let semaphore = Semaphore::open(memory, "semaphore").unwrap();
+    let mutex = Mutex::<u32>::open(memory, "mutex").unwrap();
+    let lock = RwLock::<u32>::open(memory, "lock").unwrap();
+    let monitor = Monitor::<u32>::open(memory, "monitor").unwrap();
+    let event = Event::open(memory, "event").unwrap();
+    let barrier = Barrier::open(memory, "barrier").unwrap();
+    let once = Once::open(memory, "once").unwrap();
+    let latch = Latch::open(memory, "latch").unwrap();
     // Not dropped: that would be one more thing to do under the filter, and there is nobody to give the roles to.
     let mut producer = ManuallyDrop::new(ring.producer().unwrap());
     let mut consumer = ManuallyDrop::new(ring.consumer().unwrap());
@@ -94,7 +110,28 @@ fn use_everything(memory: &Memory, rounds: u32) {
             assert_eq!(many.wait_for_change(version), Ok(([1; 8], version + 2)));
             let version = writer.set([u64::from(round); 8]);
             assert_eq!(one.wait_for_change(version - 1).map(|found| found.1), Ok(version));
-            // Further structures come here.
+            let before = stack.len();
+            stack.push(round).unwrap();
+            assert_eq!((stack.pop(), stack.len()), (Ok(round), before));
+            pool.alloc().unwrap().write(round);
+            map.insert(round % 4, round).unwrap();
+            assert_eq!((map.get(&(round % 4)), set.insert(7)), (Ok(Some(round)), Ok(round == 0)));
+            drop(semaphore.acquire().unwrap());
+            let mut guard = mutex.lock().unwrap();
+            guard.store(round);
+            drop(guard);
+            drop(lock.read().unwrap());
+            drop(lock.write().unwrap());
+            drop(monitor.lock().unwrap());
+            monitor.notify_all();
+            event.set();
+            assert_eq!(event.wait(), Ok(()));
+            assert!(barrier.wait().is_ok());
+            assert!(once.call_once(|_| ()).is_ok());
+            if round < LATCH {
+                latch.count_down().unwrap();
+            }
+            assert_eq!(latch.try_wait(), round + 1 >= LATCH);
         }
         assert!(name.is_current());
     })
@@ -124,6 +161,18 @@ fn nobody_waits_and_nobody_calls_the_system() {
     Array::<u32>::create(&memory, "array", 4).unwrap();
     let many = Signal::create(&memory, "many", [0_u64; 8]).unwrap();
     Signal::create_single_writer(&memory, "one", [0_u64; 8], 4).unwrap();
+    Stack::<u32>::create(&memory, "stack", 4).unwrap();
+    Pool::<u32>::create(&memory, "pool", 4).unwrap();
+    Map::<u32, u32>::create(&memory, "map", 4).unwrap();
+    Set::<u32>::create(&memory, "set", 4).unwrap();
+    Semaphore::create(&memory, "semaphore", 1, 1).unwrap();
+    Mutex::create(&memory, "mutex", 0_u32).unwrap();
+    RwLock::create(&memory, "lock", 0_u32).unwrap();
+    Monitor::create(&memory, "monitor", 0_u32).unwrap();
+    Event::create(&memory, "event", EventMode::Automatic).unwrap();
+    Barrier::create(&memory, "barrier", 1).unwrap();
+    Once::create(&memory, "once").unwrap();
+    Latch::create(&memory, "latch", LATCH).unwrap();
     Party::start(TEST, "use", 0, scratch.name()).finish(LIMIT);
 
     // The test can fail: a call of the system ends the process, and so does a set that must wake somebody.

@@ -1,7 +1,11 @@
 use crate::sandbox::{inspect, populate, Folder, Name, Region, Run};
 use serde_json::Value;
 use std::fs;
-use zeroipc::{Array, Geometry, Memory, Options, Queue, Ring, Signal};
+use std::mem::forget;
+use zeroipc::{
+    Array, Barrier, Event, EventMode, Geometry, Latch, Map, Memory, Monitor, Mutex, Once, Options,
+    Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack,
+};
 
 /// Where entry `index` of a table of version 1 is.
 fn entry(index: u64) -> u64 {
@@ -48,7 +52,78 @@ const KINDS: &[Made] = &[
     ("queue", queue_of_1, ["Queue", "4", "2", "1"]),
     ("signal", signal_set_3_times, ["Signal", "12", "8", "3"]),
     ("signal of one", signal_of_one_set_once, ["Signal", "8", "4", "1"]),
+    ("stack", stack_of_2, ["Stack", "4", "5", "2"]),
+    ("pool", pool_with_one_lent, ["Pool", "16", "3", "1"]),
+    ("map", map_of_2, ["Map", "12", "8", "2"]),
+    ("set", set_of_1, ["Set", "8", "4", "1"]),
+    ("semaphore", semaphore_with_2_left, ["Semaphore", "0", "5", "2"]),
+    (
+        "mutex",
+        |memory, name| drop(Mutex::create(memory, name, 0_u64).unwrap()),
+        ["Mutex", "8", "1", "0"],
+    ),
+    ("mutex held", mutex_held, ["Mutex", "4", "1", "1"]),
+    ("rwlock", rwlock_read_twice, ["RwLock", "4", "1", "2"]),
+    ("monitor", monitor_held, ["Monitor", "4", "1", "1"]),
+    (
+        "barrier",
+        |memory, name| drop(Barrier::create(memory, name, 3).unwrap()),
+        ["Barrier", "0", "3", "0"],
+    ),
+    ("latch", latch_of_3_with_2_left, ["Latch", "0", "3", "2"]),
+    ("once", once_done, ["Once", "0", "1", "1"]),
+    ("event", event_set, ["Event", "0", "1", "1"]),
 ];
+
+fn stack_of_2(memory: &Memory, name: &str) {
+    let stack = Stack::<u32>::create(memory, name, 5).unwrap();
+    (0..2).for_each(|n| stack.try_push(n).unwrap());
+}
+
+fn pool_with_one_lent(memory: &Memory, name: &str) {
+    let pool = Pool::<[u64; 2]>::create(memory, name, 3).unwrap();
+    forget(pool.try_alloc().unwrap());
+}
+
+fn map_of_2(memory: &Memory, name: &str) {
+    let map = Map::<u64, u32>::create(memory, name, 8).unwrap();
+    (0..2).for_each(|n| assert_eq!(map.insert(n, 7), Ok(None)));
+}
+
+fn set_of_1(memory: &Memory, name: &str) {
+    assert_eq!(Set::<u64>::create(memory, name, 4).unwrap().insert(7), Ok(true));
+}
+
+fn semaphore_with_2_left(memory: &Memory, name: &str) {
+    Semaphore::create(memory, name, 3, 5).unwrap().try_acquire().unwrap().forget();
+}
+
+fn mutex_held(memory: &Memory, name: &str) {
+    let mutex = Mutex::create(memory, name, 0_u32).unwrap();
+    forget(mutex.try_lock().unwrap());
+}
+
+fn rwlock_read_twice(memory: &Memory, name: &str) {
+    let lock = RwLock::create(memory, name, 0_u32).unwrap();
+    (0..2).for_each(|_| forget(lock.try_read().unwrap()));
+}
+
+fn monitor_held(memory: &Memory, name: &str) {
+    let monitor = Monitor::create(memory, name, 0_u32).unwrap();
+    forget(monitor.try_lock().unwrap());
+}
+
+fn latch_of_3_with_2_left(memory: &Memory, name: &str) {
+    Latch::create(memory, name, 3).unwrap().count_down().unwrap();
+}
+
+fn once_done(memory: &Memory, name: &str) {
+    assert_eq!(Once::create(memory, name).unwrap().call_once(|_| ()), Ok(true));
+}
+
+fn event_set(memory: &Memory, name: &str) {
+    Event::create(memory, name, EventMode::Manual).unwrap().set();
+}
 
 fn array_of_5(memory: &Memory, name: &str) {
     Array::<u16>::create(memory, name, 5).unwrap();
