@@ -40,11 +40,11 @@ mod state;
 pub use loan::Loan;
 pub use state::Handle;
 
-use self::state::{next_generation, State, MASK, UNKNOWN};
+use self::state::{next_generation, State, MASK};
 use crate::element::Element;
 use crate::error::{PoolError, StructureError, WaitError};
 use crate::geometry::{align_up, Geometry};
-use crate::party::Membership;
+use crate::party::{Membership, UNKNOWN_PARTY};
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
 use crate::sync::{scattered, Slots, Span, Words};
@@ -172,7 +172,7 @@ impl<'a, T: Element> Pool<'a, T> {
         let stride = usize::try_from(layout.stride).map_err(|_| corrupt)?;
         let records = |offset| found.span.words(layout.records + offset, 8, capacity);
         let membership = region.membership();
-        let owner = membership.me.map_or(UNKNOWN, |me| me.number());
+        let owner = membership.number();
         Ok(Pool {
             states: records(0).ok_or(corrupt)?,
             generations: records(4).ok_or(corrupt)?,
@@ -342,7 +342,7 @@ impl<'a, T: Element> Pool<'a, T> {
     pub fn reclaim(&self) -> usize {
         let mut count = 0;
         // Most slots of a dead party are found together, and asking may be dear.
-        let mut last = (UNKNOWN, false);
+        let mut last = (UNKNOWN_PARTY, false);
         for slot in 0..self.capacity {
             let State::Owned(owner) = self.state(slot) else { continue };
             if last.0 != owner {

@@ -1,14 +1,12 @@
 //! A slot's state word, and the handle that stands for a slot on its way.
 
+use crate::party::PARTY_BITS;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Bits of an owner's number, and of a generation.
-const BITS: u32 = 30;
+const BITS: u32 = PARTY_BITS;
 /// As many ones.
 pub(super) const MASK: u32 = (1 << BITS) - 1;
-
-/// The owner that is recorded for a party without a number: nobody can say that it is dead.
-pub(super) const UNKNOWN: u32 = MASK;
 
 /// What a state word says: the tag in its two high bits, and 30 bits whose meaning the tag gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,13 +87,14 @@ impl Handle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::party::UNKNOWN_PARTY;
 
     #[test]
     fn words_say_what_they_mean() {
         for state in [
             State::Free,
             State::Owned(1),
-            State::Owned(UNKNOWN),
+            State::Owned(UNKNOWN_PARTY),
             State::InTransit(1),
             State::InTransit(MASK),
         ] {

@@ -28,15 +28,13 @@
 //! be given in rotation. A number that comes again later does no harm but that a lock which its dead holder still owns looks
 //! owned by a living party.
 
-use crate::party::{Membership, PartyId, PARTY_BITS};
+use crate::party::{Membership, PARTY_BITS};
 use crate::sync::Atomic;
 use crate::wait::{Announce, Limit, Notifier, Wait, WaitWord};
 use core::cell::Cell;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 pub(super) const NUMBER: u32 = (1 << PARTY_BITS) - 1;
-/// Recorded for a party without a number: never reported dead.
-const UNKNOWN: u32 = NUMBER;
 pub(super) const SLEEPERS: u32 = 1 << 30;
 pub(super) const INCONSISTENT: u32 = 1 << 31;
 
@@ -56,12 +54,12 @@ impl<'a> Identity<'a> {
     }
 
     pub(super) fn number(&self) -> u32 {
-        self.membership.me.map_or(UNKNOWN, PartyId::number)
+        self.membership.number()
     }
 
     /// Whether the party recorded in `word` is known to be dead. May be a system call.
     pub(super) fn is_dead(&self, word: u32) -> bool {
-        word & NUMBER != UNKNOWN && self.membership.is_dead(word & NUMBER)
+        self.membership.is_dead(word & NUMBER)
     }
 }
 
