@@ -41,6 +41,8 @@
 //! | the latest of something of any size, never half of it | [`Signal`] | [`Signal::wait_for_change`] if asked to |
 //! | what came last first: free lists, caches, depth-first work | [`Stack`] | [`Stack::push`], [`Stack::pop`] if asked to |
 //! | large messages that are written and read in place | [`Pool`], a handle of 8 bytes through a [`Queue`] | [`Pool::alloc`] if asked to |
+//! | an answer that comes later, once | [`Future`] | [`Future::get`] for who has promised it |
+//! | a value that is expensive to make and is made once | [`Lazy`] | [`Lazy::get_or_init`] for who evaluates it |
 //!
 //! ## Waiting
 //!
