@@ -152,7 +152,10 @@ fn no_generation_answers_for_another_in_wide_words() {
 fn a_late_answer_is_dropped() {
     bounded(2).check(|| {
         let (slab, kernel) = (future(WordSize::Four, Capability::Cas), Kernel::new());
-        let slow = party(&slab, &kernel, 1, |region, _| promised(region).set(OLD));
+        let slow = party(&slab, &kernel, 1, |region, _| {
+            let promise = unexplored(|| open(region).promise());
+            promise.and_then(|promise| promise.set(OLD))
+        });
         let quick = party(&slab, &kernel, 2, |region, _| {
             let next = open(region).reset().unwrap();
             match next.promise() {
