@@ -129,6 +129,8 @@ fn evaluated_in_vain() {
         let slow = party(&slab, &kernel, 1, move |region, _| {
             if let Ok(Ok(evaluation)) = unexplored(|| open(region).try_begin()) {
                 tell.store(1, Release);
+                // Here the other may do all that it does.
+                loom::thread::yield_now();
                 let _ = evaluation.set([1; 2]);
             }
         });
