@@ -5,8 +5,8 @@
 use std::fmt::Write;
 use std::path::Path;
 use zeroipc_nostd::{
-    Array, Barrier, Event, Geometry, Latch, Map, MapOptions, Monitor, Mutex, Once, Pool, Queue,
-    Ring, RwLock, Semaphore, Set, Signal, Stack, WordSize,
+    Array, Barrier, Event, Future, Geometry, Latch, Lazy, Map, MapOptions, Monitor, Mutex, Once,
+    Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack, WordSize,
 };
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/memory.md");
@@ -67,6 +67,8 @@ fn rows() -> Vec<Row> {
         row("Latch", "party", SLOTS, |at, n| Latch::footprint(at, n as u32)),
         row("Once", "", [0, 0], |at, _| Once::footprint(at)),
         row("Event", "", [0, 0], |at, _| Event::footprint(at)),
+        row("Future", "", [0, 0], |at, _| Future::<u64>::footprint(at)),
+        row("Lazy", "", [0, 0], |at, _| Lazy::<u64>::footprint(at)),
     ]
 }
 

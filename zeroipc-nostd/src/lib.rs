@@ -24,6 +24,8 @@
 //! | [`Signal`] | reads wait-free; writes lock-free from many parties, or wait-free from one | no with one writer |
 //! | [`Stack`] | push and pop lock-free, with any party stopped anywhere inside; last in, first out | yes |
 //! | [`Pool`] | alloc lock-free, free and handing over wait-free; slots that travel between parties without copying | yes |
+//! | [`Future`] | setting and trying wait-free; getting waits for who has promised to set it, notices its death | not if one party sets it |
+//! | [`Lazy`] | peeking wait-free; the others wait for who evaluates it, notice its death | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
 //!
@@ -51,6 +53,7 @@
 compile_error!("ZeroIPC regions are little-endian: big-endian targets are not supported");
 
 mod array;
+mod codata;
 mod element;
 mod error;
 mod geometry;
@@ -73,12 +76,13 @@ mod view;
 mod wait;
 
 pub use array::{Array, Integer, Number};
+pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use element::Element;
 pub use error::{
-    AcquireError, ArriveError, BarrierError, CountDownError, IndexOutOfBounds, LockError, MapError,
-    NameError, NoPlace, OnceError, PartyError, PoolError, PopError, PopTimeoutError, PushError,
-    PushTimeoutError, RegionError, ReleaseError, RoleTaken, SignalError, StructureError,
-    TryAcquireError, TryLockError, UpdateError, WaitError,
+    AcquireError, ArriveError, BarrierError, CountDownError, FutureError, IndexOutOfBounds,
+    LazyError, LockError, MapError, NameError, NoPlace, OnceError, PartyError, PoolError, PopError,
+    PopTimeoutError, PromiseError, PushError, PushTimeoutError, RegionError, ReleaseError,
+    RoleTaken, SignalError, StructureError, TryAcquireError, TryLockError, UpdateError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
 pub use map::{Exchange, Map, MapIter, MapOptions};

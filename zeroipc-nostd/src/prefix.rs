@@ -58,6 +58,10 @@ impl Kind {
     pub const EVENT: Kind = Kind::new(*b"EVNT");
     /// `Signal`.
     pub const SIGNAL: Kind = Kind::new(*b"SIGN");
+    /// `Future`.
+    pub const FUTURE: Kind = Kind::new(*b"FUTR");
+    /// `Lazy`.
+    pub const LAZY: Kind = Kind::new(*b"LAZY");
 
     const fn new(text: [u8; 4]) -> Self {
         Kind(u32::from_le_bytes(text))
@@ -90,6 +94,8 @@ impl Kind {
             Kind::ONCE => Some("Once"),
             Kind::EVENT => Some("Event"),
             Kind::SIGNAL => Some("Signal"),
+            Kind::FUTURE => Some("Future"),
+            Kind::LAZY => Some("Lazy"),
             _ => None,
         }
     }

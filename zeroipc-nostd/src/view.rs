@@ -1,5 +1,6 @@
 //! A region as seen by somebody who only looks.
 
+use crate::codata;
 use crate::error::{RegionError, StructureError};
 use crate::geometry::{BadGeometry, Geometry};
 use crate::name::Name;
@@ -47,7 +48,7 @@ pub struct StructureInfo {
     ///
     /// Of a pool the slots that are taken, on loan or on their way; of a semaphore the free permits; of an event 1 while it
     /// is set; of a latch what is left to count; of a barrier who has arrived; of a once 1 when it is done; of a lock how
-    /// many parties hold it; of a signal its version.
+    /// many parties hold it; of a signal its version; of a future 1 once it is settled; of a lazy value 1 while it is evaluated.
     pub fill: Option<u64>,
 }
 
@@ -171,6 +172,8 @@ impl<'a> View<'a> {
             Kind::SIGNAL => Some(synchronisation::signal_fill(part, &prefix).ok_or(corrupt)?),
             Kind::STACK => Some(crate::stack::fill(part, &prefix).ok_or(corrupt)?),
             Kind::POOL => Some(crate::pool::fill(part, &prefix).ok_or(corrupt)?),
+            Kind::FUTURE => Some(codata::future_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::LAZY => Some(codata::lazy_fill(part, &prefix).ok_or(corrupt)?),
             _ => None,
         };
         Ok(StructureInfo {

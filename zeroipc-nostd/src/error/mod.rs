@@ -1,5 +1,6 @@
 //! What can go wrong, one enum per concern. Each message says what to do next where that is known.
 
+mod codata;
 mod counting;
 mod locking;
 mod map;
@@ -9,6 +10,7 @@ mod signal;
 mod structure;
 mod waiting;
 
+pub use codata::{FutureError, LazyError, PromiseError};
 pub use counting::{
     AcquireError, ArriveError, BarrierError, CountDownError, NoPlace, OnceError, PartyError,
     ReleaseError, TryAcquireError,
