@@ -98,6 +98,14 @@ fn semaphore_with_2_left(memory: &Memory, name: &str) {
     Semaphore::create(memory, name, 3, 5).unwrap().try_acquire().unwrap().forget();
 }
 
+fn mutex_free(memory: &Memory, name: &str) {
+    Mutex::create(memory, name, 0_u64).unwrap();
+}
+
+fn barrier_of_3(memory: &Memory, name: &str) {
+    Barrier::create(memory, name, 3).unwrap();
+}
+
 fn mutex_held(memory: &Memory, name: &str) {
     let mutex = Mutex::create(memory, name, 0_u32).unwrap();
     forget(mutex.try_lock().unwrap());
