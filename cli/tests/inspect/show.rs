@@ -3,8 +3,8 @@ use serde_json::Value;
 use std::fs;
 use std::mem::forget;
 use zeroipc::{
-    Array, Barrier, Event, EventMode, Geometry, Latch, Map, Memory, Monitor, Mutex, Once, Options,
-    Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack,
+    Array, Barrier, Event, EventMode, Future, Geometry, Latch, Lazy, Map, Memory, Monitor, Mutex,
+    Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack,
 };
 
 /// Where entry `index` of a table of version 1 is.
@@ -57,22 +57,16 @@ const KINDS: &[Made] = &[
     ("map", map_of_2, ["Map", "12", "8", "2"]),
     ("set", set_of_1, ["Set", "8", "4", "1"]),
     ("semaphore", semaphore_with_2_left, ["Semaphore", "0", "5", "2"]),
-    (
-        "mutex",
-        |memory, name| drop(Mutex::create(memory, name, 0_u64).unwrap()),
-        ["Mutex", "8", "1", "0"],
-    ),
+    ("mutex", mutex_free, ["Mutex", "8", "1", "0"]),
     ("mutex held", mutex_held, ["Mutex", "4", "1", "1"]),
     ("rwlock", rwlock_read_twice, ["RwLock", "4", "1", "2"]),
     ("monitor", monitor_held, ["Monitor", "4", "1", "1"]),
-    (
-        "barrier",
-        |memory, name| drop(Barrier::create(memory, name, 3).unwrap()),
-        ["Barrier", "0", "3", "0"],
-    ),
+    ("barrier", barrier_of_3, ["Barrier", "0", "3", "0"]),
     ("latch", latch_of_3_with_2_left, ["Latch", "0", "3", "2"]),
     ("once", once_done, ["Once", "0", "1", "1"]),
     ("event", event_set, ["Event", "0", "1", "1"]),
+    ("future", future_set, ["Future", "4", "1", "1"]),
+    ("lazy", lazy_unevaluated, ["Lazy", "4", "1", "0"]),
 ];
 
 fn stack_of_2(memory: &Memory, name: &str) {
@@ -127,6 +121,14 @@ fn latch_of_3_with_2_left(memory: &Memory, name: &str) {
 
 fn once_done(memory: &Memory, name: &str) {
     assert_eq!(Once::create(memory, name).unwrap().call_once(|_| ()), Ok(true));
+}
+
+fn future_set(memory: &Memory, name: &str) {
+    Future::<u32>::create(memory, name).unwrap().promise().unwrap().set(7).unwrap();
+}
+
+fn lazy_unevaluated(memory: &Memory, name: &str) {
+    Lazy::<u32>::create(memory, name).unwrap();
 }
 
 fn event_set(memory: &Memory, name: &str) {
