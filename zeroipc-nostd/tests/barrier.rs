@@ -5,6 +5,7 @@ mod memory;
 mod sleeper;
 
 use memory::{geometries, Memory};
+use proptest::prelude::*;
 use sleeper::Sleeper;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use std::thread;
@@ -189,5 +190,72 @@ fn the_dead_are_noticed_and_replaced() {
             let leaders = waits.map(|wait| u32::from(wait.join().unwrap().is_leader()));
             assert_eq!(leaders.iter().sum::<u32>(), 1);
         });
+    }
+}
+
+/// What one thread can do with a barrier, without ever waiting.
+#[derive(Debug, Clone)]
+enum Step {
+    Join,
+    Leave(usize),
+    /// Arrives, and withdraws at once unless that completes the generation.
+    Arrive(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::Join),
+        2 => (0_usize..8).prop_map(Step::Leave),
+        4 => (0_usize..8).prop_map(Step::Arrive),
+    ]
+}
+
+fn agrees(geometry: zeroipc_nostd::Geometry, participants: u32, steps: &[Step]) {
+    let sleeper = Sleeper::new();
+    let mut memory = Memory::filled(16384, 0xA5);
+    let options = FormatOptions::new().max_entries(2).geometry(geometry);
+    let region = memory.region(options).with_notifier(&sleeper);
+    let barrier = Barrier::create(region, "barrier", participants).unwrap();
+    let mut joined = Vec::new();
+    for step in steps {
+        match *step {
+            Step::Join => match barrier.join() {
+                Ok(participant) => joined.push(participant),
+                Err(NoPlace { .. }) => assert_eq!(joined.len(), participants as usize),
+            },
+            Step::Leave(which) => {
+                if which < joined.len() {
+                    joined.swap_remove(which);
+                }
+            }
+            Step::Arrive(which) => {
+                if let Some(participant) = joined.get_mut(which) {
+                    let result = participant.wait_timeout(Duration::ZERO);
+                    // Alone it is the last to arrive; otherwise the others never come.
+                    match result {
+                        Ok(result) => assert!(participants == 1 && result.is_leader()),
+                        Err(error) => {
+                            assert!(participants > 1 && error == BarrierError::Timeout);
+                        }
+                    }
+                }
+            }
+        }
+        assert!(joined.len() <= participants as usize);
+        let entry = region.view().find("barrier").unwrap();
+        assert_eq!(region.view().inspect(&entry).unwrap().fill, Some(0), "who withdrew counts");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn places_are_as_many_as_participants_and_withdrawals_leave_nothing(
+        geometry in prop::sample::select(geometries()),
+        participants in 1_u32..6,
+        steps in prop::collection::vec(step(), 0..30),
+    ) {
+        agrees(geometry, participants, &steps);
     }
 }

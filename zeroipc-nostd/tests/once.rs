@@ -5,6 +5,7 @@ mod memory;
 mod sleeper;
 
 use memory::{geometries, Memory};
+use proptest::prelude::*;
 use sleeper::Sleeper;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
@@ -135,4 +136,116 @@ fn distinct_errors() {
         Once::create(region, "once").unwrap_err(),
         StructureError::NeedsCas { kind: Kind::ONCE }
     );
+}
+
+/// What a party does, one after another.
+#[derive(Debug, Clone)]
+enum Step {
+    Begin(usize),
+    Complete(usize),
+    GiveUp(usize),
+    Die(usize),
+    Call(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let party = || 0..PARTIES;
+    prop_oneof![
+        6 => party().prop_map(Step::Begin),
+        1 => party().prop_map(Step::Complete),
+        3 => party().prop_map(Step::GiveUp),
+        2 => party().prop_map(Step::Die),
+        1 => party().prop_map(Step::Call),
+    ]
+}
+
+const PARTIES: usize = 3;
+
+/// Pending, with what is known of the run before; running by a party; done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Model {
+    Pending { abandoned: bool },
+    Running(usize),
+    Done,
+}
+
+fn agrees(geometry: zeroipc_nostd::Geometry, steps: &[Step]) {
+    let graveyard = Graveyard::default();
+    let mut memory = Memory::filled(4096, 0xA5);
+    let region = memory.region(FormatOptions::new().max_entries(2).geometry(geometry));
+    Once::create(region, "once").unwrap();
+    let number = |party: usize| party as u32 + 1;
+    let opened = |party: usize| {
+        Once::open(region.with_party(id(number(party)), &graveyard), "once").unwrap()
+    };
+    let mut runs = [(); PARTIES].map(|()| None);
+    let mut model = Model::Pending { abandoned: false };
+    for step in steps {
+        let is_dead = |party: usize| graveyard.0.load(SeqCst) >> number(party) & 1 != 0;
+        match *step {
+            Step::Begin(party) | Step::Call(party) => {
+                // The dead do nothing, and who runs it does not begin again.
+                if is_dead(party) || model == Model::Running(party) {
+                    continue;
+                }
+                let begun = opened(party).try_begin();
+                match model {
+                    Model::Done => assert!(begun.unwrap().is_none()),
+                    Model::Running(owner) if !is_dead(owner) => {
+                        let owner = Some(id(number(owner)));
+                        assert_eq!(begun.unwrap_err(), OnceError::Running { owner });
+                    }
+                    Model::Pending { .. } | Model::Running(_) => {
+                        let run = begun.unwrap().unwrap();
+                        let (died, abandoned) = match model {
+                            Model::Running(owner) => (Some(id(number(owner))), false),
+                            Model::Pending { abandoned } => (None, abandoned),
+                            Model::Done => unreachable!(),
+                        };
+                        assert_eq!(run.state().owner_died(), died);
+                        assert_eq!(run.state().was_abandoned(), abandoned);
+                        if matches!(step, Step::Call(_)) {
+                            assert!(run.complete());
+                            model = Model::Done;
+                        } else {
+                            runs[party] = Some(run);
+                            model = Model::Running(party);
+                        }
+                    }
+                }
+            }
+            Step::Complete(party) => {
+                if let Some(run) = runs[party].take().filter(|_| !is_dead(party)) {
+                    assert!(run.complete());
+                    model = Model::Done;
+                }
+            }
+            Step::GiveUp(party) => {
+                if runs[party].take().filter(|_| !is_dead(party)).is_some() {
+                    model = Model::Pending { abandoned: true };
+                }
+            }
+            Step::Die(party) => {
+                // Its guard is never dropped; one party stays alive.
+                if party > 0 {
+                    graveyard.0.fetch_or(1 << number(party), SeqCst);
+                    std::mem::forget(runs[party].take());
+                }
+            }
+        }
+        assert_eq!(opened(0).is_completed(), model == Model::Done);
+        assert_eq!(fill(region), Some(u64::from(model == Model::Done)));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_once_is_pending_running_or_done(
+        geometry in prop::sample::select(geometries()),
+        steps in prop::collection::vec(step(), 0..40),
+    ) {
+        agrees(geometry, &steps);
+    }
 }
