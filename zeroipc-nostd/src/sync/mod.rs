@@ -99,6 +99,18 @@ pub(crate) fn rest_after_a_look() {
     core::hint::spin_loop();
 }
 
+/// Rest between two looks at a word that a peer is about to change: as long as a cache line takes to go there and back, since
+/// each look takes the line away from the peer.
+#[inline(always)]
+fn rest() {
+    #[cfg(loom)]
+    relax();
+    #[cfg(not(loom))]
+    for _ in 0..16 {
+        relax();
+    }
+}
+
 /// How often an operation looks again at a word that a peer is about to change, before it acts without that peer.
 ///
 /// Long enough for a running peer to finish, far shorter than a time slice. Zero under loom: there each look is an
@@ -118,6 +130,6 @@ pub(crate) fn look_again(looks: &mut u32) -> bool {
         return false;
     }
     *looks += 1;
-    relax();
+    rest();
     true
 }
