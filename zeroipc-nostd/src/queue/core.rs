@@ -69,7 +69,7 @@ pub(super) struct Core<'a, T, W: Word> {
     capacity: usize,
 }
 
-/// When to ask for cache lines in advance: with several cells in a line, once a line, for the next one.
+/// When to ask for cache lines in advance: with several cells in a line, once a line, two lines ahead.
 ///
 /// Either side changes an entry by a CAS, which waits for its line where a store would not. Measured: 1.7 to 2.6 times the
 /// throughput of small elements; with at most one cell in a line it gains nothing. Asking further ahead takes lines that the
@@ -91,7 +91,7 @@ impl<W: Word> Ahead<W> {
             return Ahead { mask: W::ZERO.minus(W::ONE), tickets: W::ZERO };
         }
         let cells = 1 << cells.ilog2();
-        Ahead { mask: W::low(cells - 1), tickets: W::low(cells) }
+        Ahead { mask: W::low(cells - 1), tickets: W::low(2 * cells) }
     }
 
     #[inline(always)]
