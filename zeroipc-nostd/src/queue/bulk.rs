@@ -98,13 +98,7 @@ impl<'a, T: Element> Queue<'a, T> {
         waiter: &dyn Wait,
         deadline: Option<u64>,
     ) -> Result<usize, PushTimeoutError<&'v [T]>> {
-        let pushed =
-            self.space.wait_until(waiter, deadline, || match self.try_push_slice(values) {
-                Ok(count) => Some(Ok(count)),
-                Err(PushError::Full(_) | PushError::Blocked(_)) => None,
-                Err(PushError::Corrupt(values)) => Some(Err(PushTimeoutError::Corrupt(values))),
-            });
-        pushed.unwrap_or(Err(PushTimeoutError::Timeout(values)))
+        self.space.wait_to_push(values, waiter, deadline, || self.try_push_slice(values))
     }
 
     /// Pops as many elements as `values` has room for, or as there are, waiting for the first as long as it takes.
@@ -139,12 +133,7 @@ impl<'a, T: Element> Queue<'a, T> {
         waiter: &dyn Wait,
         deadline: Option<u64>,
     ) -> Result<usize, PopTimeoutError> {
-        let popped = self.items.wait_until(waiter, deadline, || match self.try_pop_slice(values) {
-            Ok(count) => Some(Ok(count)),
-            Err(PopError::Empty | PopError::Blocked) => None,
-            Err(PopError::Corrupt) => Some(Err(PopTimeoutError::Corrupt)),
-        });
-        popped.unwrap_or(Err(PopTimeoutError::Timeout))
+        self.items.wait_to_pop(waiter, deadline, || self.try_pop_slice(values))
     }
 
     /// A copy of the oldest element, which stays in the queue; another consumer may pop it at any moment. Lock-free.

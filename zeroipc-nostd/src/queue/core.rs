@@ -401,7 +401,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     #[cold]
     #[inline(never)]
     fn pop_slowly(&self) -> Result<T, PopError> {
-        self.front(|ticket, word, entry| {
+        self.front(|ticket, word, entry, _| {
             let value = self.take(ticket, word, entry)?;
             self.move_head(ticket.plus(W::ONE));
             Some(value)
@@ -410,9 +410,8 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
 
     /// A copy of the oldest element, which stays.
     pub(super) fn peek(&self) -> Result<T, PopError> {
-        self.front(|ticket, word, entry| {
-            let slot = self.form.slot_in(entry, self.form.ready(ticket));
-            let value = self.slots.read(usize::try_from(slot).ok()?)?;
+        self.front(|_, word, entry, slot| {
+            let value = self.slots.read(slot)?;
             // Unchanged: nobody popped it while we copied (`Racy`).
             (word.load(Relaxed) == entry).then_some(value)
         })
@@ -421,16 +420,12 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     /// Pops the oldest element together with its slot, for which the entry gets a spare.
     pub(super) fn pop_slot(&self) -> Result<usize, PopError> {
         let spare = self.spares.take().ok_or(PopError::Blocked)?;
-        let taken = self.front(|ticket, word, entry| {
-            let slot = self.form.slot_in(entry, self.form.ready(ticket));
-            if slot >= self.spares.slots as u64 {
-                return None;
-            }
+        let taken = self.front(|ticket, word, entry, slot| {
             // Acquire: the slot is ours, with what its push wrote.
             let free = self.form.skipped(ticket, spare);
             word.compare_exchange(entry, free, AcqRel, Relaxed).ok()?;
             self.move_head(ticket.plus(W::ONE));
-            Some(slot as usize)
+            Some(slot)
         });
         if taken.is_err() {
             self.spares.give(spare);
@@ -467,11 +462,11 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         self.slots
     }
 
-    /// Steps 1, 2 and 4 of pop, and `take` where the entry is ready, until that gives something.
+    /// Steps 1, 2 and 4 of pop, and `take` where the entry is ready, with its slot, until that gives something.
     #[inline]
     fn front<R>(
         &self,
-        mut take: impl FnMut(W, Atomic<'a, W>, W) -> Option<R>,
+        mut take: impl FnMut(W, Atomic<'a, W>, W, usize) -> Option<R>,
     ) -> Result<R, PopError> {
         let mut looks = 0;
         let mut ticket = self.head.load(Acquire);
@@ -480,10 +475,11 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
             let entry = word.load(Acquire);
             let ready = self.form.ready(ticket);
             if self.form.is_in(entry, ready) {
-                if self.form.slot_in(entry, ready) >= self.spares.slots as u64 {
+                let slot = self.form.slot_in(entry, ready);
+                if slot >= self.spares.slots as u64 {
                     return Err(PopError::Corrupt);
                 }
-                if let Some(taken) = take(ticket, word, entry) {
+                if let Some(taken) = take(ticket, word, entry, slot as usize) {
                     return Ok(taken);
                 }
             } else if self.form.is_beyond(entry, ready) {

@@ -276,12 +276,7 @@ impl<'a, T: Element> Queue<'a, T> {
         waiter: &dyn Wait,
         deadline: Option<u64>,
     ) -> Result<(), PushTimeoutError<T>> {
-        let pushed = self.space.wait_until(waiter, deadline, || match self.try_push(value) {
-            Ok(()) => Some(Ok(())),
-            Err(PushError::Full(_) | PushError::Blocked(_)) => None,
-            Err(PushError::Corrupt(value)) => Some(Err(PushTimeoutError::Corrupt(value))),
-        });
-        pushed.unwrap_or(Err(PushTimeoutError::Timeout(value)))
+        self.space.wait_to_push(value, waiter, deadline, || self.try_push(value))
     }
 
     /// Pops the oldest element, waiting by `waiter` until `deadline` on its clock; for ever if there is none.
@@ -289,12 +284,7 @@ impl<'a, T: Element> Queue<'a, T> {
     /// # Errors
     /// [`PopTimeoutError::Timeout`], never before the deadline; [`PopTimeoutError::Corrupt`].
     pub fn pop_with(&self, waiter: &dyn Wait, deadline: Option<u64>) -> Result<T, PopTimeoutError> {
-        let popped = self.items.wait_until(waiter, deadline, || match self.try_pop() {
-            Ok(value) => Some(Ok(value)),
-            Err(PopError::Empty | PopError::Blocked) => None,
-            Err(PopError::Corrupt) => Some(Err(PopTimeoutError::Corrupt)),
-        });
-        popped.unwrap_or(Err(PopTimeoutError::Timeout))
+        self.items.wait_to_pop(waiter, deadline, || self.try_pop())
     }
 
     /// How many elements fit.

@@ -149,12 +149,7 @@ impl<'a, T: Element> Producer<'a, T> {
         deadline: Option<u64>,
     ) -> Result<usize, PushTimeoutError<&'v [T]>> {
         let space = self.ring.space;
-        let pushed = space.wait_until(waiter, deadline, || match self.try_push_slice(values) {
-            Ok(count) => Some(Ok(count)),
-            Err(PushError::Full(_) | PushError::Blocked(_)) => None,
-            Err(PushError::Corrupt(values)) => Some(Err(PushTimeoutError::Corrupt(values))),
-        });
-        pushed.unwrap_or(Err(PushTimeoutError::Timeout(values)))
+        space.wait_to_push(values, waiter, deadline, || self.try_push_slice(values))
     }
 
     /// Pushes what there is room for, if that is at least `least`; returns how many there was room for.
@@ -261,12 +256,7 @@ impl<'a, T: Element> Consumer<'a, T> {
         deadline: Option<u64>,
     ) -> Result<usize, PopTimeoutError> {
         let items = self.ring.items;
-        let popped = items.wait_until(waiter, deadline, || match self.try_pop_slice(values) {
-            Ok(count) => Some(Ok(count)),
-            Err(PopError::Empty | PopError::Blocked) => None,
-            Err(PopError::Corrupt) => Some(Err(PopTimeoutError::Corrupt)),
-        });
-        popped.unwrap_or(Err(PopTimeoutError::Timeout))
+        items.wait_to_pop(waiter, deadline, || self.try_pop_slice(values))
     }
 
     /// A copy of the oldest element, which stays. Wait-free: at most one look at the producer's counter.

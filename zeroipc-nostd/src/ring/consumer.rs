@@ -117,12 +117,7 @@ impl<'a, T: Element> Consumer<'a, T> {
         deadline: Option<u64>,
     ) -> Result<T, PopTimeoutError> {
         let items = self.ring.items;
-        let popped = items.wait_until(waiter, deadline, || match self.try_pop() {
-            Ok(value) => Some(Ok(value)),
-            Err(PopError::Empty | PopError::Blocked) => None,
-            Err(PopError::Corrupt) => Some(Err(PopTimeoutError::Corrupt)),
-        });
-        popped.unwrap_or(Err(PopTimeoutError::Timeout))
+        items.wait_to_pop(waiter, deadline, || self.try_pop())
     }
 
     /// The ring.

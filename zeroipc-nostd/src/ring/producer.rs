@@ -129,12 +129,7 @@ impl<'a, T: Element> Producer<'a, T> {
         deadline: Option<u64>,
     ) -> Result<(), PushTimeoutError<T>> {
         let space = self.ring.space;
-        let pushed = space.wait_until(waiter, deadline, || match self.try_push(value) {
-            Ok(()) => Some(Ok(())),
-            Err(PushError::Full(_) | PushError::Blocked(_)) => None,
-            Err(PushError::Corrupt(value)) => Some(Err(PushTimeoutError::Corrupt(value))),
-        });
-        pushed.unwrap_or(Err(PushTimeoutError::Timeout(value)))
+        space.wait_to_push(value, waiter, deadline, || self.try_push(value))
     }
 
     /// The ring.

@@ -13,7 +13,7 @@ pub(crate) use doorbell::{Doorbell, Ringer};
 pub(crate) use event_count::EventCount;
 pub use spin::Spin;
 
-use crate::error::WaitError;
+use crate::error::{PopError, PopTimeoutError, PushError, PushTimeoutError, WaitError};
 use crate::sync::{full_fence, relax, Atomic};
 use core::fmt::Debug;
 use core::sync::atomic::Ordering::Acquire;
@@ -99,9 +99,7 @@ impl<'a> Notifier<'a> {
     pub(crate) fn waiter(&self) -> Option<&'a dyn Wait> {
         self.wait
     }
-}
 
-impl<'a> Notifier<'a> {
     /// Waiting as long as it takes, by the region's own waiter.
     pub(crate) fn forever(&self) -> Result<Limit<'a>, WaitError> {
         Ok(Limit { waiter: self.wait.ok_or(WaitError::NoWaiter)?, deadline: None })
@@ -145,6 +143,37 @@ pub(crate) trait Announce {
         attempt: impl FnMut() -> Option<R>,
     ) -> Result<R, WaitError> {
         self.wait_until(limit.waiter, limit.deadline, attempt).ok_or(WaitError::Timeout)
+    }
+
+    /// Repeats a push of `value` while there is no room for it; [`Announce::wait_until`] says until when.
+    fn wait_to_push<V: Copy, R>(
+        &self,
+        value: V,
+        waiter: &dyn Wait,
+        deadline: Option<u64>,
+        mut push: impl FnMut() -> Result<R, PushError<V>>,
+    ) -> Result<R, PushTimeoutError<V>> {
+        let pushed = self.wait_until(waiter, deadline, || match push() {
+            Ok(pushed) => Some(Ok(pushed)),
+            Err(PushError::Full(_) | PushError::Blocked(_)) => None,
+            Err(PushError::Corrupt(value)) => Some(Err(PushTimeoutError::Corrupt(value))),
+        });
+        pushed.unwrap_or(Err(PushTimeoutError::Timeout(value)))
+    }
+
+    /// Repeats a pop while there is nothing; [`Announce::wait_until`] says until when.
+    fn wait_to_pop<R>(
+        &self,
+        waiter: &dyn Wait,
+        deadline: Option<u64>,
+        mut pop: impl FnMut() -> Result<R, PopError>,
+    ) -> Result<R, PopTimeoutError> {
+        let popped = self.wait_until(waiter, deadline, || match pop() {
+            Ok(popped) => Some(Ok(popped)),
+            Err(PopError::Empty | PopError::Blocked) => None,
+            Err(PopError::Corrupt) => Some(Err(PopTimeoutError::Corrupt)),
+        });
+        popped.unwrap_or(Err(PopTimeoutError::Timeout))
     }
 
     /// Repeats `attempt` until it gives something or `deadline` has passed; sleeps in between.
