@@ -1,12 +1,13 @@
 //! Waiting in the kernel, on words that several processes share.
 
-use rustix::thread::futex::{Flags, Timespec};
+use rustix::io::Errno;
+use rustix::thread::futex::{self, Flags, Timespec, WaitFlags, WaitPtr, WaitvFlags};
 use rustix::thread::{membarrier, MembarrierCommand};
 use rustix::time::{clock_gettime, ClockId};
 use std::num::NonZeroU32;
 use std::sync::atomic::{fence, Ordering::SeqCst};
 use std::sync::OnceLock;
-use zeroipc_nostd::{Wait, WaitWord};
+use zeroipc_nostd::{Wait, WaitSet, WaitWord};
 
 /// [`Wait`] by Linux futexes: sleeping costs no processor time, and waking a sleeper one system call.
 ///
@@ -24,8 +25,9 @@ pub struct Futex;
 /// The one that every region of this crate gets.
 pub(crate) static FUTEX: Futex = Futex;
 
-/// How long a party sleeps whose fences peers may not know of, in nanoseconds (1 ms).
-const UNFENCED_SLICE: u64 = 1_000_000;
+/// How long a party sleeps that peers may not wake for all that it waits for, in nanoseconds (1 ms): because they may not
+/// know of its fences, or because it waits for more words than it can sleep on.
+const SHORT_SLICE: u64 = 1_000_000;
 
 const NANOSECONDS: u64 = 1_000_000_000;
 
@@ -39,6 +41,21 @@ pub(crate) fn fences_reach() -> bool {
     })
 }
 
+impl Futex {
+    /// `deadline` for the kernel; sooner where peers may not know of our fences.
+    fn until(&self, deadline: u64) -> Timespec {
+        let deadline = if fences_reach() {
+            deadline
+        } else {
+            deadline.min(self.now().saturating_add(SHORT_SLICE))
+        };
+        Timespec {
+            tv_sec: i64::try_from(deadline / NANOSECONDS).unwrap_or(i64::MAX),
+            tv_nsec: (deadline % NANOSECONDS) as _,
+        }
+    }
+}
+
 impl Wait for Futex {
     fn now(&self) -> u64 {
         let now = clock_gettime(ClockId::Monotonic);
@@ -47,19 +64,11 @@ impl Wait for Futex {
     }
 
     fn wait(&self, word: WaitWord<'_>, expected: u32, deadline: u64) {
-        let deadline = if fences_reach() {
-            deadline
-        } else {
-            deadline.min(self.now().saturating_add(UNFENCED_SLICE))
-        };
-        let until = Timespec {
-            tv_sec: i64::try_from(deadline / NANOSECONDS).unwrap_or(i64::MAX),
-            tv_nsec: (deadline % NANOSECONDS) as _,
-        };
+        let until = self.until(deadline);
         // Not `PRIVATE`: peers are other processes. The form with a bit set takes an absolute time on the monotonic
         // clock, so being held up between reading the clock and the call does not make the sleep longer.
         // Whatever it returns (woken, changed, timed out, a signal), callers look again.
-        let _ = rustix::thread::futex::wait_bitset(
+        let _ = futex::wait_bitset(
             word.address(),
             Flags::empty(),
             expected,
@@ -68,10 +77,34 @@ impl Wait for Futex {
         );
     }
 
+    /// One `futex_waitv` for all words (Linux 5.16). Older kernels, and filters that do not know the call, get a sleep on the
+    /// first word for 1 ms at most.
+    fn wait_any(&self, set: &WaitSet<'_>, deadline: u64) {
+        let mut all = [futex::Wait::new(); 64];
+        let mut len = 0;
+        for (place, (word, expected)) in all.iter_mut().zip(set.iter()) {
+            place.val = u64::from(expected);
+            place.uaddr = WaitPtr::new(word.address().as_ptr().cast());
+            // Shared between processes, as without `PRIVATE` below.
+            place.flags = WaitFlags::SIZE_U32;
+            len += 1;
+        }
+        let short = || deadline.min(self.now().saturating_add(SHORT_SLICE));
+        let until = self.until(if set.is_partial() { short() } else { deadline });
+        let words = all.get(..len).unwrap_or_default();
+        // Woken, changed, timed out, a signal: callers look again.
+        let slept = futex::waitv(words, WaitvFlags::empty(), Some(&until), ClockId::Monotonic);
+        if matches!(slept, Err(Errno::NOSYS | Errno::PERM | Errno::INVAL)) && !set.has_changed() {
+            if let Some((word, expected)) = set.iter().next() {
+                self.wait(word, expected, short());
+            }
+        }
+    }
+
     fn wake(&self, word: WaitWord<'_>, count: u32) -> u32 {
         // The kernel counts in `int`.
         let most = count.min(i32::MAX as u32);
-        match rustix::thread::futex::wake(word.address(), Flags::empty(), most) {
+        match futex::wake(word.address(), Flags::empty(), most) {
             Ok(woken) => u32::try_from(woken).unwrap_or(count),
             Err(_) => count,
         }

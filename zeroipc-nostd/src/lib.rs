@@ -80,9 +80,10 @@ pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, 
 pub use element::Element;
 pub use error::{
     AcquireError, ArriveError, BarrierError, CountDownError, FutureError, IndexOutOfBounds,
-    LazyError, LockError, MapError, NameError, NoPlace, OnceError, PartyError, PoolError, PopError,
-    PopTimeoutError, PromiseError, PushError, PushTimeoutError, RegionError, ReleaseError,
-    RoleTaken, SignalError, StructureError, TryAcquireError, TryLockError, UpdateError, WaitError,
+    LazyError, LockError, MapError, NameError, NextError, NoPlace, OnceError, PartyError,
+    PoolError, PopError, PopTimeoutError, PromiseError, PushError, PushTimeoutError, RegionError,
+    ReleaseError, RoleTaken, SignalError, StructureError, TryAcquireError, TryLockError,
+    UpdateError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
 pub use map::{Exchange, Map, MapIter, MapOptions};
@@ -105,7 +106,7 @@ pub use synchronisation::{Signal, SignalWriter};
 pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};
 pub use view::{StructureInfo, View};
-pub use wait::{Spin, Wait, WaitWord};
+pub use wait::{Spin, Wait, WaitSet, WaitWord};
 
 /// Stop points and the model's memory, for this project's own tests.
 #[cfg(any(loom, zeroipc_fault))]

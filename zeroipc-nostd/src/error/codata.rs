@@ -1,4 +1,4 @@
-//! Errors of a Future and a Lazy.
+//! Errors of a Future, a Lazy, and of whatever gives one value after another.
 
 use super::{WaitError, NO_WAITER};
 use crate::codata::FailureText;
@@ -135,3 +135,51 @@ impl fmt::Display for LazyError {
 }
 
 impl core::error::Error for LazyError {}
+
+/// Why there was no next value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NextError {
+    /// None yet.
+    Empty,
+    /// None will come any more, and all that came were taken.
+    Closed,
+    /// Values were overwritten before they were read. The next call goes on with the oldest that is left.
+    Lagged {
+        /// Exactly how many were missed.
+        missed: u64,
+    },
+    /// The time was up, and there was none.
+    Timeout,
+    /// The region was opened without a notifier, so there is nothing to wait with.
+    NoWaiter,
+    /// A peer wrote nonsense into the structure.
+    Corrupt,
+}
+
+impl From<WaitError> for NextError {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::Timeout => Self::Timeout,
+            WaitError::NoWaiter => Self::NoWaiter,
+            WaitError::Corrupt => Self::Corrupt,
+        }
+    }
+}
+
+impl fmt::Display for NextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("no value yet; wait for one or try again later"),
+            Self::Closed => f.write_str("closed: no value will come any more"),
+            Self::Lagged { missed } => {
+                write!(f, "{missed} values were overwritten before they were read; read on")
+            }
+            Self::Timeout => f.write_str("timed out: no value came"),
+            Self::NoWaiter => f.write_str(NO_WAITER),
+            Self::Corrupt => f.write_str(CORRUPT),
+        }
+    }
+}
+
+impl core::error::Error for NextError {}

@@ -10,7 +10,7 @@ mod signal;
 mod structure;
 mod waiting;
 
-pub use codata::{FutureError, LazyError, PromiseError};
+pub use codata::{FutureError, LazyError, NextError, PromiseError};
 pub use counting::{
     AcquireError, ArriveError, BarrierError, CountDownError, NoPlace, OnceError, PartyError,
     ReleaseError, TryAcquireError,

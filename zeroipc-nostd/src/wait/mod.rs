@@ -6,11 +6,13 @@
 mod broadcast;
 mod doorbell;
 mod event_count;
+mod set;
 mod spin;
 
 pub(crate) use broadcast::Broadcast;
 pub(crate) use doorbell::{Doorbell, Ringer};
 pub(crate) use event_count::EventCount;
+pub use set::WaitSet;
 pub use spin::Spin;
 
 use crate::error::{PopError, PopTimeoutError, PushError, PushTimeoutError, WaitError};
@@ -24,6 +26,9 @@ use core::time::Duration;
 /// Wake-ups are not lost; but a party that was woken and killed before it took what it was woken for takes the wake-up
 /// with it, and a peer without a notifier wakes nobody. Then the others find out this much later.
 pub(crate) const SLICE: u64 = 100_000_000;
+
+/// The longest that anybody sleeps who may not be woken for all that it waits for, in nanoseconds (1 ms).
+const SHORT_SLICE: u64 = 1_000_000;
 
 /// A word of the region that somebody may wait on.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +65,22 @@ pub trait Wait: Debug + Send + Sync {
     /// Waits until `word` differs from `expected`, somebody wakes it, or `deadline` (on [`Wait::now`]'s clock) has
     /// passed. May return early for no reason: callers look again. Must not sleep if `word` differs already.
     fn wait(&self, word: WaitWord<'_>, expected: u32, deadline: u64);
+
+    /// Waits until a word of `set` differs from what was expected of it, somebody wakes one, or `deadline` has passed. May
+    /// return early for no reason. Must not sleep if one differs already.
+    ///
+    /// Unless a platform can do better (Linux has `futex_waitv`), it sleeps on the first word for 1 ms at most, so
+    /// the others are noticed that late.
+    fn wait_any(&self, set: &WaitSet<'_>, deadline: u64) {
+        if set.has_changed() {
+            return;
+        }
+        let short = || deadline.min(self.now().saturating_add(SHORT_SLICE));
+        let deadline = if set.len() > 1 || set.is_partial() { short() } else { deadline };
+        if let Some((word, expected)) = set.iter().next() {
+            self.wait(word, expected, deadline);
+        }
+    }
 
     /// Wakes up to `count` parties that wait on `word`, in any process; returns how many, or `count` if it can't know.
     fn wake(&self, word: WaitWord<'_>, count: u32) -> u32;
@@ -185,30 +206,82 @@ pub(crate) trait Announce {
         deadline: Option<u64>,
         mut attempt: impl FnMut() -> Option<R>,
     ) -> Option<R> {
-        // One in sixteen spins looks at the clock: short deadlines hold, and the clock does not slow the rest.
-        for spin in 0..waiter.spins() {
-            if let Some(result) = attempt() {
-                return Some(result);
-            }
-            if spin % 16 == 15 && deadline.is_some_and(|deadline| waiter.now() >= deadline) {
-                return attempt();
-            }
-            relax();
+        if let Looked::Over(result) = look(waiter, deadline, &mut attempt) {
+            return result;
         }
         loop {
             let (word, value) = self.announce(waiter);
             if let Some(result) = attempt() {
                 return Some(result);
             }
-            let now = waiter.now();
-            if deadline.is_some_and(|deadline| now >= deadline) {
-                return None;
-            }
-            let slice = now.saturating_add(SLICE);
-            waiter.wait(word, value, deadline.map_or(slice, |deadline| deadline.min(slice)));
+            waiter.wait(word, value, slice(waiter, deadline)?);
             if let Some(result) = attempt() {
                 return Some(result);
             }
         }
+    }
+}
+
+/// [`Announce::wait_until`] for one of several things: `announce` adds the word of each to a set, as
+/// [`Announce::announce`] returns it, and one sleep waits for all.
+#[allow(dead_code)] // for what waits for several things
+pub(crate) fn wait_for_any<'a, R>(
+    waiter: &dyn Wait,
+    deadline: Option<u64>,
+    mut announce: impl FnMut(&dyn Wait, &mut WaitSet<'a>),
+    mut attempt: impl FnMut() -> Option<R>,
+) -> Option<R> {
+    if let Looked::Over(result) = look(waiter, deadline, &mut attempt) {
+        return result;
+    }
+    let mut set = WaitSet::new();
+    loop {
+        set.clear();
+        announce(waiter, &mut set);
+        if let Some(result) = attempt() {
+            return Some(result);
+        }
+        waiter.wait_any(&set, slice(waiter, deadline)?);
+        if let Some(result) = attempt() {
+            return Some(result);
+        }
+    }
+}
+
+/// What looking came to, before any sleep.
+enum Looked<R> {
+    /// It is there, or the time is up.
+    Over(Option<R>),
+    /// Time to sleep.
+    Nothing,
+}
+
+/// Looks as often as the waiter says.
+fn look<R>(
+    waiter: &dyn Wait,
+    deadline: Option<u64>,
+    attempt: &mut impl FnMut() -> Option<R>,
+) -> Looked<R> {
+    // One in sixteen spins looks at the clock: short deadlines hold, and the clock does not slow the rest.
+    for spin in 0..waiter.spins() {
+        if let Some(result) = attempt() {
+            return Looked::Over(Some(result));
+        }
+        if spin % 16 == 15 && deadline.is_some_and(|deadline| waiter.now() >= deadline) {
+            return Looked::Over(attempt());
+        }
+        relax();
+    }
+    Looked::Nothing
+}
+
+/// Until when to sleep at most before looking again; `None` if the deadline has passed.
+fn slice(waiter: &dyn Wait, deadline: Option<u64>) -> Option<u64> {
+    let now = waiter.now();
+    let slice = now.saturating_add(SLICE);
+    match deadline {
+        Some(deadline) if now >= deadline => None,
+        Some(deadline) => Some(deadline.min(slice)),
+        None => Some(slice),
     }
 }
