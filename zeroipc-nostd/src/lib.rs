@@ -76,6 +76,7 @@ mod view;
 mod wait;
 
 pub use array::{Array, Integer, Number};
+pub use codata::source::{self, Source};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use element::Element;
 pub use error::{
