@@ -74,9 +74,11 @@ impl<'a, S: Source<'a>> Source<'a> for Skip<S> {
                 *left -= 1;
                 None
             }
-            Err(NextError::Lagged { missed }) => {
-                *left = left.saturating_sub(missed);
-                Some(next)
+            Err(NextError::Lagged { missed }) if *left > 0 => {
+                let skipped = missed.min(*left);
+                *left -= skipped;
+                let missed = missed - skipped;
+                (missed > 0).then_some(Err(NextError::Lagged { missed }))
             }
             other => Some(other),
         })

@@ -157,11 +157,12 @@ impl<S, T> Side<S, T> {
 pub struct Zip<A, B, T, U> {
     left: Side<A, T>,
     right: Side<B, U>,
+    ended: bool,
 }
 
 impl<A, B, T, U> Zip<A, B, T, U> {
     pub(super) fn new(left: A, right: B) -> Self {
-        Zip { left: Side::new(left), right: Side::new(right) }
+        Zip { left: Side::new(left), right: Side::new(right), ended: false }
     }
 }
 
@@ -178,19 +179,22 @@ impl<'a, A: Source<'a>, B: Source<'a>> Source<'a> for Zip<A, B, A::Item, B::Item
     type Item = (A::Item, B::Item);
 
     fn try_next(&mut self) -> Result<Self::Item, NextError> {
+        if self.ended {
+            return Err(NextError::Closed);
+        }
         let left = self.left.fill();
-        match left {
-            Ok(()) | Err(NextError::Empty) => {}
-            Err(NextError::Lagged { missed }) => {
-                self.left.missed(missed, &mut self.right.partnerless);
-                return Err(NextError::Lagged { missed });
-            }
-            Err(error) => return Err(error),
+        if let Err(NextError::Lagged { missed }) = left {
+            self.left.missed(missed, &mut self.right.partnerless);
+        }
+        if !matches!(left, Ok(()) | Err(NextError::Empty)) {
+            self.ended = left == Err(NextError::Closed);
+            left?;
         }
         let right = self.right.fill();
         if let Err(NextError::Lagged { missed }) = right {
             self.right.missed(missed, &mut self.left.partnerless);
         }
+        self.ended = right == Err(NextError::Closed);
         right?;
         left?;
         match (self.left.held.take(), self.right.held.take()) {

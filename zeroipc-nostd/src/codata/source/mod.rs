@@ -285,7 +285,8 @@ pub trait Source<'a> {
         TakeWhile { source: self, f, done: false }
     }
 
-    /// The values after the first `count`. What was missed counts as skipped. One `try_next` skips 64 at most.
+    /// The values after the first `count`. What was missed among those counts as skipped, and is not told. One `try_next` skips 64 at
+    /// most.
     ///
     /// ```
     /// use zeroipc_nostd::{source, Source};
@@ -414,7 +415,10 @@ pub trait Source<'a> {
     /// # Errors
     /// [`NextError::Lagged`], after which it may be called again to go on ([`Source::lossy`] before it does without);
     /// [`NextError::NoWaiter`]; [`NextError::Corrupt`].
-    fn for_each<F: FnMut(Self::Item)>(&mut self, mut f: F) -> Result<(), NextError> {
+    fn for_each<F: FnMut(Self::Item)>(&mut self, mut f: F) -> Result<(), NextError>
+    where
+        Self: Sized,
+    {
         self.fold((), |(), value| f(value))
     }
 
@@ -431,7 +435,10 @@ pub trait Source<'a> {
         &mut self,
         initial: B,
         mut f: F,
-    ) -> Result<B, NextError> {
+    ) -> Result<B, NextError>
+    where
+        Self: Sized,
+    {
         let mut folded = initial;
         loop {
             match self.next() {
@@ -452,12 +459,18 @@ pub trait Source<'a> {
     /// }
     /// # Ok::<(), zeroipc_nostd::NextError>(())
     /// ```
-    fn iter(&mut self) -> Iter<'_, 'a, Self> {
+    fn iter(&mut self) -> Iter<'_, 'a, Self>
+    where
+        Self: Sized,
+    {
         Iter::new(self)
     }
 
     /// An iterator over what is there now, without waiting. It ends where there is no value yet as at the end.
-    fn try_iter(&mut self) -> TryIter<'_, 'a, Self> {
+    fn try_iter(&mut self) -> TryIter<'_, 'a, Self>
+    where
+        Self: Sized,
+    {
         TryIter::new(self)
     }
 
