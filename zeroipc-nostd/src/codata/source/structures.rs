@@ -1,6 +1,7 @@
 //! Structures as sources.
 
 use super::Source;
+use crate::codata::Subscriber;
 use crate::element::Element;
 use crate::error::{NextError, PopError};
 use crate::queue::Queue;
@@ -14,6 +15,24 @@ impl From<PopError> for NextError {
             PopError::Empty | PopError::Blocked => Self::Empty,
             PopError::Corrupt => Self::Corrupt,
         }
+    }
+}
+
+/// As [`Subscriber::try_next`].
+impl<'a, 'r: 'a, T: Element> Source<'a> for Subscriber<'r, T> {
+    type Item = T;
+
+    fn try_next(&mut self) -> Result<T, NextError> {
+        Subscriber::try_next(self)
+    }
+
+    fn announce(&self, waiter: &dyn Wait, set: &mut WaitSet<'a>) {
+        let (word, expected) = self.announced(waiter);
+        set.add(word, expected);
+    }
+
+    fn waiter(&self) -> Option<&'a dyn Wait> {
+        Subscriber::waiter(self)
     }
 }
 
