@@ -77,6 +77,7 @@ mod view;
 mod wait;
 
 pub use array::{Array, Integer, Number};
+pub use codata::source::{self, Source};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use codata::{Publisher, Stream, StreamOptions, Subscriber};
 pub use element::Element;

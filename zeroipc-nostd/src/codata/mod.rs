@@ -3,6 +3,7 @@
 mod future;
 mod lazy;
 mod outcome;
+pub mod source;
 mod stream;
 mod text;
 
