@@ -25,6 +25,7 @@
 //! | [`Stack`] | push and pop lock-free, with any party stopped anywhere inside; last in, first out | yes |
 //! | [`Pool`] | alloc lock-free, free and handing over wait-free; slots that travel between parties without copying | yes |
 //! | [`Future`] | setting and trying wait-free; getting waits for who has promised to set it, notices its death | not if one party sets it |
+//! | [`Service`] | asking, taking and answering lock-free; a call waits for the server that took it, notices its death | yes |
 //! | [`Lazy`] | peeking wait-free; the others wait for who evaluates it, notice its death | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
@@ -76,14 +77,15 @@ mod view;
 mod wait;
 
 pub use array::{Array, Integer, Number};
+pub use codata::{Client, Pending, Request, Server, Service};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use element::Element;
 pub use error::{
-    AcquireError, ArriveError, BarrierError, CountDownError, FutureError, IndexOutOfBounds,
-    LazyError, LockError, MapError, NameError, NextError, NoPlace, OnceError, PartyError,
-    PoolError, PopError, PopTimeoutError, PromiseError, PushError, PushTimeoutError, RegionError,
-    ReleaseError, RoleTaken, SignalError, StructureError, TryAcquireError, TryLockError,
-    UpdateError, WaitError,
+    AcquireError, ArriveError, BarrierError, CallError, CountDownError, FutureError,
+    IndexOutOfBounds, LazyError, LockError, MapError, NameError, NextError, NoPlace, OnceError,
+    PartyError, PoolError, PopError, PopTimeoutError, PromiseError, PushError, PushTimeoutError,
+    RegionError, ReleaseError, ReplyError, RoleTaken, SignalError, StructureError, TryAcquireError,
+    TryLockError, UpdateError, WaitError,
 };
 pub use geometry::{Geometry, WordSize};
 pub use map::{Exchange, Map, MapIter, MapOptions};

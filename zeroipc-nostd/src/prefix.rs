@@ -62,6 +62,8 @@ impl Kind {
     pub const FUTURE: Kind = Kind::new(*b"FUTR");
     /// `Lazy`.
     pub const LAZY: Kind = Kind::new(*b"LAZY");
+    /// `Service`.
+    pub const SERVICE: Kind = Kind::new(*b"SRVC");
 
     const fn new(text: [u8; 4]) -> Self {
         Kind(u32::from_le_bytes(text))
@@ -96,6 +98,7 @@ impl Kind {
             Kind::SIGNAL => Some("Signal"),
             Kind::FUTURE => Some("Future"),
             Kind::LAZY => Some("Lazy"),
+            Kind::SERVICE => Some("Service"),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@ mod locking;
 mod map;
 mod operation;
 mod region;
+mod rpc;
 mod signal;
 mod structure;
 mod waiting;
@@ -22,6 +23,7 @@ pub use operation::{
     UpdateError,
 };
 pub use region::{NameError, RegionError};
+pub use rpc::{CallError, ReplyError};
 pub use signal::SignalError;
 pub use structure::StructureError;
 pub use waiting::WaitError;
