@@ -321,9 +321,9 @@ fn each_wakes_whom_it_concerns() {
     });
     let server = service.server();
     let round = || {
-        let pending = [client.request(1).unwrap(), client.request(2).unwrap()];
-        (0..2).for_each(|_| server.next().unwrap().reply(3).unwrap());
-        pending.into_iter().for_each(|pending| assert_eq!(pending.get(), Ok(3)));
+        let pending = [client.try_request(1).unwrap(), client.try_request(2).unwrap()];
+        (0..2).for_each(|_| server.try_next().unwrap().reply(3).unwrap());
+        pending.into_iter().for_each(|pending| assert_eq!(pending.try_get(), Ok(3)));
     };
     // Nobody sleeps any more: the first round finds that out, and the next makes no call.
     round();
