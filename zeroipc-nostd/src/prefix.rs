@@ -62,6 +62,8 @@ impl Kind {
     pub const FUTURE: Kind = Kind::new(*b"FUTR");
     /// `Lazy`.
     pub const LAZY: Kind = Kind::new(*b"LAZY");
+    /// `Service`.
+    pub const SERVICE: Kind = Kind::new(*b"SRVC");
 
     /// [`Stream`](crate::Stream).
     pub const STREAM: Kind = Kind::new(*b"STRM");
@@ -100,6 +102,7 @@ impl Kind {
             Kind::FUTURE => Some("Future"),
             Kind::LAZY => Some("Lazy"),
             Kind::STREAM => Some("Stream"),
+            Kind::SERVICE => Some("Service"),
             _ => None,
         }
     }

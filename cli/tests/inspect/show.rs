@@ -4,7 +4,7 @@ use std::fs;
 use std::mem::forget;
 use zeroipc::{
     Array, Barrier, Event, EventMode, Future, Geometry, Latch, Lazy, Map, Memory, Monitor, Mutex,
-    Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack,
+    Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Service, Set, Signal, Stack,
 };
 
 /// Where entry `index` of a table of version 1 is.
@@ -67,6 +67,7 @@ const KINDS: &[Made] = &[
     ("event", event_set, ["Event", "0", "1", "1"]),
     ("future", future_set, ["Future", "4", "1", "1"]),
     ("lazy", lazy_unevaluated, ["Lazy", "4", "1", "0"]),
+    ("service", service_with_one_call, ["Service", "4", "3", "1"]),
 ];
 
 fn stack_of_2(memory: &Memory, name: &str) {
@@ -129,6 +130,11 @@ fn future_set(memory: &Memory, name: &str) {
 
 fn lazy_unevaluated(memory: &Memory, name: &str) {
     Lazy::<u32>::create(memory, name).unwrap();
+}
+
+fn service_with_one_call(memory: &Memory, name: &str) {
+    let client = Service::<u32, u64>::create(memory, name, 3).unwrap().client();
+    forget(client.try_request(7).unwrap());
 }
 
 fn event_set(memory: &Memory, name: &str) {

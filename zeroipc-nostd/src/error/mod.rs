@@ -6,6 +6,7 @@ mod locking;
 mod map;
 mod operation;
 mod region;
+mod rpc;
 mod signal;
 mod stream;
 mod structure;
@@ -23,6 +24,7 @@ pub use operation::{
     UpdateError,
 };
 pub use region::{NameError, RegionError};
+pub use rpc::{CallError, ReplyError};
 pub use signal::SignalError;
 pub use stream::{EmitError, PublisherError, SubscribeError};
 pub use structure::StructureError;
