@@ -26,6 +26,7 @@
 //! | [`Pool`] | alloc lock-free, free and handing over wait-free; slots that travel between parties without copying | yes |
 //! | [`Future`] | setting and trying wait-free; getting waits for who has promised to set it, notices its death | not if one party sets it |
 //! | [`Lazy`] | peeking wait-free; the others wait for who evaluates it, notice its death | yes |
+//! | [`Channel`] | buffered: as `Queue`; without a buffer sender and receiver wait for each other; both can be selected from | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
 //!
@@ -76,6 +77,7 @@ mod view;
 mod wait;
 
 pub use array::{Array, Integer, Number};
+pub use codata::{Channel, ChannelIter, ChannelTryIter};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use element::Element;
 pub use error::{
@@ -85,6 +87,7 @@ pub use error::{
     ReleaseError, RoleTaken, SignalError, StructureError, TryAcquireError, TryLockError,
     UpdateError, WaitError,
 };
+pub use error::{RecvError, SendError, TryRecvError, TrySendError};
 pub use geometry::{Geometry, WordSize};
 pub use map::{Exchange, Map, MapIter, MapOptions};
 pub use name::Name;

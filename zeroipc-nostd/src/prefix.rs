@@ -63,6 +63,9 @@ impl Kind {
     /// `Lazy`.
     pub const LAZY: Kind = Kind::new(*b"LAZY");
 
+    /// [`Channel`](crate::Channel).
+    pub const CHANNEL: Kind = Kind::new(*b"CHAN");
+
     const fn new(text: [u8; 4]) -> Self {
         Kind(u32::from_le_bytes(text))
     }
@@ -96,6 +99,7 @@ impl Kind {
             Kind::SIGNAL => Some("Signal"),
             Kind::FUTURE => Some("Future"),
             Kind::LAZY => Some("Lazy"),
+            Kind::CHANNEL => Some("Channel"),
             _ => None,
         }
     }

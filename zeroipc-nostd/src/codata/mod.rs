@@ -1,14 +1,17 @@
 //! Values that are not there yet: who wants one waits for whoever makes it.
 
+mod channel;
 mod future;
 mod lazy;
 mod outcome;
 mod text;
 
+pub use channel::{Channel, ChannelIter, ChannelTryIter};
 pub use future::{Future, FutureState, Promise};
 pub use lazy::{Evaluation, Lazy, LazyState};
 pub use text::FailureText;
 
 // What a view says of each.
+pub(crate) use channel::fill as channel_fill;
 pub(crate) use future::fill as future_fill;
 pub(crate) use lazy::fill as lazy_fill;
