@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 0 | 24 | prefix: kind `CHAN`, `capacity` = 0 for a rendezvous, otherwise that of the queue; `extra` = 0, or places |
 //! | 24 | 4 | `closed`: 0, or 1 once it is closed |
-//! | 28 | 4 | of a rendezvous: eventcount of those that wait for a place; otherwise 0 |
+//! | 28 | 4 | 0 |
 //! | A = 32 up to L | | a Queue, its prefix included; or the places of a rendezvous (`rendezvous.rs`) |
 //!
 //! L is the line size. Buffered:
@@ -14,14 +14,22 @@
 //!    out to be something to pop, start again; otherwise it is closed and drained.
 //! 3. *Close*: exchange `closed` for 1; wake all senders and all receivers.
 //!
+//! Without a buffer: `rendezvous.rs`. Whoever finds `closed` to be 1 withdraws what it offers or requests, and it is closed, unless it
+//! was met before.
+//!
 //! Why no value is lost: a send that saw 0 may push long after the close. But a receiver says *closed* only after it has sealed the
 //! queue, and a push succeeds only before that. So each send that succeeds is received, or is there to be received; it began
 //! before the close was done, and counts as having been before it.
 
+mod claim;
 mod iter;
+mod meeting;
+mod rendezvous;
 
 pub use iter::{ChannelIter, ChannelTryIter};
 
+use self::meeting::Meeting;
+use self::rendezvous::Rendezvous;
 use crate::element::Element;
 use crate::error::{
     PopError, PushError, RecvError, SendError, StructureError, TryRecvError, TrySendError,
@@ -32,7 +40,7 @@ use crate::queue::{self, Queue, Unsealed};
 use crate::region::{elem_size, open_or_create, Region};
 use crate::sync::{Atomic, Span};
 use crate::table::block_bytes;
-use crate::wait::{deadline_after, Announce, Notifier, Wait};
+use crate::wait::{deadline_after, Announce, Limit, Notifier, Wait};
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
 use core::time::Duration;
 
@@ -72,6 +80,7 @@ pub struct Channel<'a, T> {
 #[derive(Debug)]
 enum Form<'a, T> {
     Buffered(Queue<'a, T>),
+    Rendezvous(Rendezvous<'a, T>),
 }
 
 impl<T> Clone for Form<'_, T> {
@@ -101,6 +110,9 @@ impl<'a, T: Element> Channel<'a, T> {
         name: &str,
         capacity: usize,
     ) -> Result<Self, StructureError> {
+        if capacity == 0 {
+            return Self::create_with_places(region, name, rendezvous::DEFAULT_PLACES);
+        }
         let region = region.into();
         let geometry = region.geometry();
         if !region.has_cas() {
@@ -122,6 +134,35 @@ impl<'a, T: Element> Channel<'a, T> {
         Self::open(region, name)
     }
 
+    /// Creates a channel without a buffer at which up to `places` senders, and as many receivers, wait at a time (1 to 32); more wait
+    /// until one has gone.
+    ///
+    /// [`Channel::create`] with capacity 0 makes 16 of each.
+    ///
+    /// # Errors
+    /// As [`Channel::create`]; [`StructureError::BadCapacity`] for an impossible number of places.
+    pub fn create_with_places(
+        region: impl Into<Region<'a>>,
+        name: &str,
+        places: u32,
+    ) -> Result<Self, StructureError> {
+        let region = region.into();
+        if !region.has_cas() {
+            return Err(StructureError::NeedsCas { kind: Kind::CHANNEL });
+        }
+        let mut prefix = Prefix::new(Kind::CHANNEL, region.geometry(), elem_size::<T>()?, 0);
+        prefix.extra = places;
+        let max = u64::from(claim::MOST_PLACES);
+        let size = rendezvous::Layout::of(&prefix)
+            .ok_or(StructureError::BadCapacity { capacity: u64::from(places), min: 1, max })?
+            .size;
+        region.create_structure(name, prefix, size, |span| {
+            span.clear(CLOSED, size - CLOSED);
+            Some(size)
+        })?;
+        Self::open(region, name)
+    }
+
     /// Opens a channel.
     ///
     /// # Errors
@@ -134,13 +175,17 @@ impl<'a, T: Element> Channel<'a, T> {
             return Err(StructureError::NeedsCas { kind: Kind::CHANNEL });
         }
         let corrupt = found.corrupt("its capacity or buffer");
-        let (part, prefix) = buffer(found.span, &found.prefix).ok_or(corrupt)?;
-        let queue = Queue::at(part, &prefix, region.notifier()).ok_or(corrupt)?;
-        Ok(Channel {
-            form: Form::Buffered(queue),
-            closed: found.span.word(CLOSED).ok_or(corrupt)?,
-            notifier: region.notifier(),
-        })
+        let notifier = region.notifier();
+        let form = if found.prefix.capacity == 0 {
+            let layout = rendezvous::Layout::of(&found.prefix).ok_or(corrupt)?;
+            let (all, membership) = (region.view().table.span, region.membership());
+            let parts = Rendezvous::at(found.span, all, &layout, notifier, membership);
+            Form::Rendezvous(parts.ok_or(corrupt)?)
+        } else {
+            let (part, prefix) = buffer(found.span, &found.prefix).ok_or(corrupt)?;
+            Form::Buffered(Queue::at(part, &prefix, notifier).ok_or(corrupt)?)
+        };
+        Ok(Channel { form, closed: found.span.word(CLOSED).ok_or(corrupt)?, notifier })
     }
 
     /// Opens the channel, or creates it if there is none.
@@ -167,9 +212,24 @@ impl<'a, T: Element> Channel<'a, T> {
     /// Bytes that a channel for at least `capacity` values takes in a region at most; `None` if there can't be one.
     #[must_use]
     pub fn footprint(geometry: Geometry, capacity: usize) -> Option<u64> {
+        if capacity == 0 {
+            return Self::footprint_with_places(geometry, rendezvous::DEFAULT_PLACES);
+        }
         let start = align_up(CONTROL_BYTES, u64::from(geometry.line_bytes()))?;
         let block = queue::Block::new::<T>(geometry, capacity, queue::DEFAULT_SPARES)?;
         block_bytes(geometry, start.checked_add(block.size())?)
+    }
+
+    /// Bytes that a channel without a buffer and with so many places takes in a region at most; `None` if there can't be one.
+    #[must_use]
+    pub fn footprint_with_places(geometry: Geometry, places: u32) -> Option<u64> {
+        let mut prefix = Prefix::new(Kind::CHANNEL, geometry, elem_size::<T>().ok()?, 0);
+        prefix.extra = places;
+        block_bytes(geometry, rendezvous::Layout::of(&prefix)?.size)
+    }
+
+    fn meeting<'c>(&self, rendezvous: &'c Rendezvous<'a, T>) -> Meeting<'c, 'a, T> {
+        Meeting { rendezvous, closed: self.closed }
     }
 
     /// Sends `value` if that needs no waiting: if there is room in the buffer. Lock-free.
@@ -190,6 +250,7 @@ impl<'a, T: Element> Channel<'a, T> {
                 PushError::Blocked(value) => TrySendError::Blocked(value),
                 PushError::Corrupt(value) => TrySendError::Corrupt(value),
             }),
+            Form::Rendezvous(rendezvous) => self.meeting(rendezvous).try_send(value),
         }
     }
 
@@ -206,6 +267,10 @@ impl<'a, T: Element> Channel<'a, T> {
                 Err(PopError::Blocked) => Err(TryRecvError::Blocked),
                 Err(PopError::Corrupt) => Err(TryRecvError::Corrupt),
             },
+            Form::Rendezvous(_) if self.is_closed() => Err(TryRecvError::Closed),
+            Form::Rendezvous(rendezvous) => {
+                self.meeting(rendezvous).try_recv().ok_or(TryRecvError::Empty)
+            }
         }
     }
 
@@ -289,6 +354,9 @@ impl<'a, T: Element> Channel<'a, T> {
                     });
                 sent.unwrap_or(Err(SendError::Timeout(value)))
             }
+            Form::Rendezvous(rendezvous) => {
+                self.meeting(rendezvous).send(value, Limit { waiter, deadline })
+            }
         }
     }
 
@@ -308,6 +376,9 @@ impl<'a, T: Element> Channel<'a, T> {
                     });
                 received.unwrap_or(Err(RecvError::Timeout))
             }
+            Form::Rendezvous(rendezvous) => {
+                self.meeting(rendezvous).recv(Limit { waiter, deadline })
+            }
         }
     }
 
@@ -323,6 +394,7 @@ impl<'a, T: Element> Channel<'a, T> {
                 queue.items().notify_all(self.notifier);
                 queue.space().notify_all(self.notifier);
             }
+            Form::Rendezvous(rendezvous) => rendezvous.ring_all(),
         }
         first
     }
@@ -339,6 +411,7 @@ impl<'a, T: Element> Channel<'a, T> {
     pub fn len(&self) -> usize {
         match &self.form {
             Form::Buffered(queue) => queue.len(),
+            Form::Rendezvous(_) => 0,
         }
     }
 
@@ -353,6 +426,7 @@ impl<'a, T: Element> Channel<'a, T> {
     pub fn capacity(&self) -> usize {
         match &self.form {
             Form::Buffered(queue) => queue.capacity(),
+            Form::Rendezvous(_) => 0,
         }
     }
 }
@@ -374,6 +448,9 @@ fn buffer<'a>(span: Span<'a>, prefix: &Prefix) -> Option<(Span<'a>, Prefix)> {
 
 /// How many values are in the buffer of the channel that begins `span`, for a view; `None` if it does not fit into it.
 pub(crate) fn fill(span: Span<'_>, prefix: &Prefix) -> Option<u64> {
+    if prefix.capacity == 0 {
+        return rendezvous::fill(span, prefix);
+    }
     let (part, inner) = buffer(span, prefix)?;
     queue::fill(part, &inner)
 }
