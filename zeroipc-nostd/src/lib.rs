@@ -77,7 +77,11 @@ mod view;
 mod wait;
 
 pub use array::{Array, Integer, Number};
-pub use codata::{Channel, ChannelIter, ChannelTryIter};
+pub use codata::{
+    select, select_timeout, select_with, try_select, FutureCase, PopCase, PushCase, Selectable,
+    WaitCase,
+};
+pub use codata::{Channel, ChannelIter, ChannelTryIter, RecvCase, SendCase};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use element::Element;
 pub use error::{
@@ -87,7 +91,7 @@ pub use error::{
     ReleaseError, RoleTaken, SignalError, StructureError, TryAcquireError, TryLockError,
     UpdateError, WaitError,
 };
-pub use error::{RecvError, SendError, TryRecvError, TrySendError};
+pub use error::{RecvError, SelectError, SendError, TryRecvError, TrySendError};
 pub use geometry::{Geometry, WordSize};
 pub use map::{Exchange, Map, MapIter, MapOptions};
 pub use name::Name;

@@ -4,11 +4,16 @@ mod channel;
 mod future;
 mod lazy;
 mod outcome;
+mod select;
 mod text;
 
-pub use channel::{Channel, ChannelIter, ChannelTryIter};
+pub use channel::{Channel, ChannelIter, ChannelTryIter, RecvCase, SendCase};
 pub use future::{Future, FutureState, Promise};
 pub use lazy::{Evaluation, Lazy, LazyState};
+pub use select::{
+    select, select_timeout, select_with, try_select, FutureCase, PopCase, PushCase, Selectable,
+    WaitCase,
+};
 pub use text::FailureText;
 
 // What a view says of each.

@@ -114,3 +114,38 @@ impl fmt::Display for RecvError {
 }
 
 impl core::error::Error for RecvError {}
+
+/// Why nothing was selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// The time was up, and none of the cases could be done. Nothing was.
+    Timeout,
+    /// There are no cases.
+    NoCases,
+    /// There are more cases than one sleep waits for (64), or than a rendezvous tells apart (64, or 16 with 4-byte words).
+    TooManyCases,
+    /// Channels without a buffer that are in different regions, or in one that is mapped twice, cannot be selected together.
+    DifferentRegions,
+    /// The region was opened without a notifier, so there is nothing to wait with.
+    NoWaiter,
+    /// A peer wrote nonsense into a structure.
+    Corrupt,
+}
+
+impl fmt::Display for SelectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "timed out: none of the cases could be done",
+            Self::NoCases => "nothing to select from",
+            Self::TooManyCases => "too many cases for one select; use fewer",
+            Self::DifferentRegions => {
+                "channels without a buffer can be selected together only in one region, opened once"
+            }
+            Self::NoWaiter => NO_WAITER,
+            Self::Corrupt => CORRUPT,
+        })
+    }
+}
+
+impl core::error::Error for SelectError {}

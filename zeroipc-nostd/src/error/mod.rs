@@ -11,7 +11,7 @@ mod signal;
 mod structure;
 mod waiting;
 
-pub use channel::{RecvError, SendError, TryRecvError, TrySendError};
+pub use channel::{RecvError, SelectError, SendError, TryRecvError, TrySendError};
 pub use codata::{FutureError, LazyError, NextError, PromiseError};
 pub use counting::{
     AcquireError, ArriveError, BarrierError, CountDownError, NoPlace, OnceError, PartyError,

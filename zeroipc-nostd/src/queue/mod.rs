@@ -283,6 +283,10 @@ impl<'a, T: Element> Queue<'a, T> {
         &self.space
     }
 
+    pub(crate) fn notifier(&self) -> Notifier<'a> {
+        self.notifier
+    }
+
     /// Takes care that no push succeeds any more, once all that were pushed are popped. Lock-free.
     ///
     /// # Errors

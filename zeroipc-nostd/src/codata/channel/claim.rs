@@ -139,7 +139,7 @@ pub(super) fn any_word(span: Span<'_>, wide: bool, offset: u64) -> Option<AnyWor
 
 /// Where a party waits: its claim word and its bell.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Home<'a> {
+pub struct Home<'a> {
     word: AnyWord<'a>,
     bell: EventCount<'a>,
     /// Where in the region it is.

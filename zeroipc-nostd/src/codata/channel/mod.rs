@@ -21,11 +21,13 @@
 //! queue, and a push succeeds only before that. So each send that succeeds is received, or is there to be received; it began
 //! before the close was done, and counts as having been before it.
 
-mod claim;
+mod cases;
+pub(super) mod claim;
 mod iter;
 mod meeting;
 mod rendezvous;
 
+pub use cases::{RecvCase, SendCase};
 pub use iter::{ChannelIter, ChannelTryIter};
 
 use self::meeting::Meeting;

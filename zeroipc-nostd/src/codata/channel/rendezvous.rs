@@ -318,12 +318,6 @@ impl<'a, T: Element> Rendezvous<'a, T> {
         self.side(side).shown.load(Acquire) != 0
     }
 
-    /// How many parties wait: a moment's value.
-    pub(super) fn waiting(&self) -> u32 {
-        let shown = |side| self.side(side).shown.load(Acquire).count_ones();
-        shown(Side::Senders) + shown(Side::Receivers)
-    }
-
     /// Step 1. Asks for the dead if it may and there is no other way.
     pub(crate) fn take_place(&self, side: Side, ask: bool) -> Option<usize> {
         let free = || self.side(side).indices(u32::MAX).find(|index| self.own(side, *index));
@@ -357,7 +351,7 @@ impl<'a, T: Element> Rendezvous<'a, T> {
 
     /// Step 2, at a place which we own: as `case` of the select that waits at `home`, or by itself if that is none. Until
     /// `home` is open nobody is met.
-    pub(crate) fn show(&self, side: Side, index: usize, case: u32, home: &Home<'a>) -> Option<()> {
+    pub(crate) fn show(&self, side: Side, index: usize, case: u32, home: &Home<'_>) -> Option<()> {
         let place = self.place(side, index)?;
         // Release: who sees a part of this sees that the place is in another use (`Racy`).
         place.home.store(home.offset(), Release);
@@ -385,7 +379,7 @@ impl<'a, T: Element> Rendezvous<'a, T> {
     }
 
     /// Steps 3 and 4: takes any offer, for the party that waits at `me` if it does.
-    pub(crate) fn take(&self, me: Option<&Home<'a>>) -> Taken<T> {
+    pub(crate) fn take(&self, me: Option<&Home<'_>>) -> Taken<T> {
         let shown = self.senders.shown.load(Acquire);
         if shown == 0 {
             return Taken::Nothing;
@@ -401,7 +395,7 @@ impl<'a, T: Element> Rendezvous<'a, T> {
         nothing
     }
 
-    fn take_from(&self, index: usize, me: Option<&Home<'a>>) -> Taken<T> {
+    fn take_from(&self, index: usize, me: Option<&Home<'_>>) -> Taken<T> {
         let mut nothing = Taken::Nothing;
         for _ in 0..TRIES {
             let Some(offer) = self.offer(index, me) else { break };
@@ -425,7 +419,7 @@ impl<'a, T: Element> Rendezvous<'a, T> {
     }
 
     /// What is offered at a place of senders, unless it is our own, if its party can be matched.
-    fn offer(&self, index: usize, me: Option<&Home<'a>>) -> Option<Offer<'a, T>> {
+    fn offer(&self, index: usize, me: Option<&Home<'_>>) -> Option<Offer<'a, T>> {
         let place = self.place(Side::Senders, index)?;
         let seen = place.own.load();
         if !is_shown(seen.phase()) {
@@ -442,7 +436,7 @@ impl<'a, T: Element> Rendezvous<'a, T> {
     }
 
     /// The one CAS by which an offer is taken.
-    fn meet(&self, offer: &Offer<'a, T>, me: Option<&Home<'a>>) -> bool {
+    fn meet(&self, offer: &Offer<'a, T>, me: Option<&Home<'_>>) -> bool {
         let (home, matched) = (&offer.home, offer.open.matched(offer.case, 0));
         let mut met = home.exchange(offer.open, matched);
         // If both are busy the other gives way, if its offset is the higher one.
