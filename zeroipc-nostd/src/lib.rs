@@ -74,8 +74,9 @@ mod synchronisation;
 mod table;
 mod view;
 mod wait;
+mod watch;
 
-pub use array::{Array, Integer, Number};
+pub use array::{Array, Elements, Integer, Number};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use element::Element;
 pub use error::{
@@ -107,6 +108,7 @@ pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};
 pub use view::{StructureInfo, View};
 pub use wait::{Spin, Wait, WaitSet, WaitWord};
+pub use watch::{Seen, Watch};
 
 /// Stop points and the model's memory, for this project's own tests.
 #[cfg(any(loom, zeroipc_fault))]

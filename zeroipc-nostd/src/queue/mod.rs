@@ -24,8 +24,10 @@ mod core;
 mod entry;
 mod grant;
 mod spares;
+mod watch;
 
 pub use self::grant::{PopGrant, PushGrant, Refused};
+pub(crate) use self::watch::QueueWatch;
 
 use self::core::Core;
 use crate::element::Element;
