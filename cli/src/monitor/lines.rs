@@ -7,6 +7,7 @@ use crate::outcome::Failure;
 use crate::output::Output;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,9 +119,9 @@ impl Lines {
     }
 }
 
-/// Seconds since 1970.
+/// Seconds since 1970, to the microsecond.
 fn seconds(time: SystemTime) -> f64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as f64 / 1e6
 }
 
 fn people(value: &Value<'_>) -> String {
@@ -152,19 +153,15 @@ fn people_part(part: &Part) -> String {
                 [a, b] => format!("{hex}  u16 {}", u16::from_le_bytes([a, b])),
                 [a, b, c, d] => {
                     let bytes = [a, b, c, d];
-                    format!(
-                        "{hex}  u32 {}  f32 {}",
-                        u32::from_le_bytes(bytes),
-                        shortly(f32::from_le_bytes(bytes).into())
-                    )
+                    let float = f32::from_le_bytes(bytes);
+                    let float = shortly(float.abs().into(), float);
+                    format!("{hex}  u32 {}  f32 {float}", u32::from_le_bytes(bytes))
                 }
                 [a, b, c, d, e, f, g, h] => {
                     let bytes = [a, b, c, d, e, f, g, h];
-                    format!(
-                        "{hex}  u64 {}  f64 {}",
-                        u64::from_le_bytes(bytes),
-                        shortly(f64::from_le_bytes(bytes))
-                    )
+                    let float = f64::from_le_bytes(bytes);
+                    let float = shortly(float.abs(), float);
+                    format!("{hex}  u64 {}  f64 {float}", u64::from_le_bytes(bytes))
                 }
                 _ => hex.to_string(),
             }
@@ -172,11 +169,12 @@ fn people_part(part: &Part) -> String {
     }
 }
 
-/// A number that may be none at all.
-fn shortly(number: f64) -> String {
-    match number.abs() {
-        magnitude if magnitude == 0.0 || (1e-4..1e9).contains(&magnitude) => number.to_string(),
-        _ => format!("{number:e}"),
+/// A number that may be anything, by its magnitude: without a row of zeros.
+fn shortly(magnitude: f64, number: impl fmt::Display + fmt::LowerExp) -> String {
+    if magnitude == 0.0 || (1e-4..1e9).contains(&magnitude) {
+        number.to_string()
+    } else {
+        format!("{number:e}")
     }
 }
 

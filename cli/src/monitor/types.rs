@@ -207,7 +207,7 @@ impl Type {
     /// What may have been meant, if it is a number and so many of them fit.
     fn suggestion(&self, size: usize, elem_size: usize) -> String {
         match self.content {
-            Content::One(Shape::Number(_)) if size > 0 && elem_size % size == 0 => {
+            Content::One(Shape::Number(_)) if size > 0 && elem_size.is_multiple_of(size) => {
                 format!("; perhaps {}[{}]?", self.text.trim(), elem_size / size)
             }
             _ => String::new(),
