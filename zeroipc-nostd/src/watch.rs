@@ -1,6 +1,7 @@
 //! Following the values of a structure without taking part: by loads alone, knowing the size of an element and not its type.
 
 use crate::array::Elements;
+use crate::codata::StreamWatch;
 use crate::error::{NextError, StructureError};
 use crate::geometry::WordSize;
 use crate::prefix::Kind;
@@ -13,11 +14,12 @@ use crate::view::{check_geometry, View};
 /// How often one look starts again because what it looked at was taken out meanwhile.
 pub(crate) const TURNS: u32 = 16;
 
-/// Follows the values of a Ring, a Queue or a Signal by loads alone: it takes no role, wakes nobody, is waited for by nobody and can
+/// Follows the values of a Stream, a Ring, a Queue or a Signal by loads alone: it takes no role, wakes nobody, is waited for by nobody and can
 /// hold up nobody. From [`View::watch`], which needs no more than a read-only mapping.
 ///
 /// | kind | values | sequence | misses |
 /// |---|---|---|---|
+/// | Stream | each value emitted | its sequence number from 0 | what is overwritten before it is copied: exactly |
 /// | Ring | each element pushed | its number from 0 | what is popped before it is copied: exactly |
 /// | Queue | each element pushed | its ticket from 0 | what is popped before it is copied, and pushes that others displaced, which had no value |
 /// | Signal | the current value, once for each version | the version | versions that were never current at a look: exactly |
@@ -71,6 +73,7 @@ enum Source<'a> {
     Ring(RingWatch<'a>),
     Queue(QueueWatch<'a>),
     Signal(SignalWatch<'a>),
+    Stream(StreamWatch<'a>),
 }
 
 /// What can be followed.
@@ -94,7 +97,7 @@ pub(crate) fn ahead<W: Word>(position: u64, word: W) -> Option<u64> {
 }
 
 impl<'a> View<'a> {
-    /// Follows the Ring, Queue or Signal `name` from the next value on: what is in it now is not seen unless
+    /// Follows the Stream, Ring, Queue or Signal `name` from the next value on: what is in it now is not seen unless
     /// [`Watch::rewind`] asks for it.
     ///
     /// # Errors
@@ -113,6 +116,7 @@ impl<'a> View<'a> {
             Kind::RING => RingWatch::new(span, &prefix).map(Source::Ring),
             Kind::QUEUE => QueueWatch::new(span, &prefix).map(Source::Queue),
             Kind::SIGNAL => SignalWatch::new(span, &prefix).map(Source::Signal),
+            Kind::STREAM => StreamWatch::new(span, &prefix).map(Source::Stream),
             _ => return Err(StructureError::NotAFlow { name, kind }),
         };
         let source = source.ok_or(StructureError::Corrupt { name, what: "its capacity" })?;
@@ -174,7 +178,8 @@ impl Watch<'_> {
     /// What its producer did before it published the value is visible afterwards.
     ///
     /// # Errors
-    /// [`NextError::Empty`] if there is none yet, or none could be copied before it was gone; [`NextError::Corrupt`] if a peer wrote
+    /// [`NextError::Empty`] if there is none yet, or none could be copied before it was gone; [`NextError::Closed`] of a Stream
+    /// that ended, once all were seen; [`NextError::Corrupt`] if a peer wrote
     /// nonsense. What is in `value` then is not a value. Never [`NextError::Lagged`]: what was missed is counted, and the
     /// sequence shows where.
     pub fn try_next(&mut self, value: &mut [u8]) -> Result<Seen, NextError> {
@@ -195,6 +200,7 @@ impl<'a> Source<'a> {
             Source::Ring(ring) => ring,
             Source::Queue(queue) => queue,
             Source::Signal(signal) => signal,
+            Source::Stream(stream) => stream,
         }
     }
 }
