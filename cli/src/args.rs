@@ -53,9 +53,9 @@ pub(crate) struct ListArguments {
 
 /// Show a region's table and every structure in it.
 ///
-/// For each structure: kind, size of an element in bytes, capacity, how many elements are in it now (of a Signal: how many
-/// slots it has, and its version), its size in bytes, its offset in the region, and the word and line size that its creator
-/// chose. Used bytes include the table; leaked
+/// For each structure: kind, size of an element in bytes, capacity (of a Signal, how many slots it has), fill, its size in bytes,
+/// its offset in the region, the word and line size that its creator chose, and what its fill is: of most kinds how many
+/// elements are in it now. Used bytes include the table; leaked
 /// bytes belong to no structure, because a creator died or two created the same name, or because a structure is being
 /// created just now.
 ///
@@ -63,8 +63,8 @@ pub(crate) struct ListArguments {
 ///
 /// With --json: an object with `name`, `version`, `size`, `session`, `capability` (`cas` or `load_store`), `geometry`
 /// (`word_bytes`, `line_bytes`), `entries` (`used`, `max`), `bytes` (`used`, `leaked`, `free`; they add up to `size`),
-/// `structures` and `errors`. A structure has `index`, `name`, `kind`, `element_size`, `capacity`, `fill` (null where it
-/// has no meaning), `size`, `offset`, `word_bytes`, `line_bytes`. An error has `index` (of the entry), `name` (null if it
+/// `structures` and `errors`. A structure has `index`, `name`, `kind`, `element_size`, `capacity`, `fill` and `fill_is` (null where
+/// it has none), `size`, `offset`, `word_bytes`, `line_bytes`. An error has `index` (of the entry), `name` (null if it
 /// cannot be read) and `message`.
 #[derive(Debug, Args)]
 pub(crate) struct ShowArguments {
@@ -102,17 +102,18 @@ pub(crate) struct DumpArguments {
     pub(crate) json: bool,
 }
 
-/// Show the values of a Ring, Queue, Signal or Array as they come.
+/// Show the values of a Stream, Ring, Queue, Signal or Array as they come.
 ///
 /// It only reads: it takes nothing out, takes no role, and nobody waits for it or wakes it. So it looks again and again, every
-/// --interval, and shows what has come since the last look: of a Ring and a Queue each element, in order; of a Signal the
+/// --interval, and shows what has come since the last look: of a Stream, a Ring and a Queue each value, in order; of a Signal the
 /// current value, once for each version; of an Array each element that has changed. A value that was being written or taken
 /// out while it was copied is not shown, so none is ever half one value and half another.
 ///
 /// What is taken out of a Ring or Queue before it is looked at is missed, and counted; with --taken most of it is shown all the
-/// same. Where something was missed, a line says how much.
+/// same. A Stream keeps its last values whoever takes them: only what is overwritten before it is looked at is missed. Where
+/// something was missed, a line says how much.
 ///
-/// It ends on Ctrl-C, after --count values or --seconds, when the region is removed or created anew. A summary then goes to
+/// It ends on Ctrl-C, after --count values or --seconds, when a Stream is closed, when the region is removed or created anew. A summary then goes to
 /// standard error: how many values were seen and missed, and the smallest, largest and mean of each number. If there were
 /// fewer values than --count asked for, the exit code is 1.
 ///
@@ -121,8 +122,8 @@ pub(crate) struct DumpArguments {
 /// one another without gaps, as they do in every element; parts whose name begins with _ are left out. The type must be as
 /// large as the element. Without a type bytes are shown in hexadecimal.
 ///
-/// With --json: an object a line with `time` (seconds since 1970, when it was seen), `sequence` (of a Ring or Queue the number of the
-/// element from 0, of a Signal the version) and `missed` (how many right before it), or, of an Array, `element`; `taken` if
+/// With --json: an object a line with `time` (seconds since 1970, when it was seen), `sequence` (the number of the value
+/// from 0, of a Signal the version) and `missed` (how many right before it), or, of an Array, `element`; `taken` if
 /// --taken is given; and `value`: a number (null if it is not finite), a text, a list of numbers, or an object by the fields of
 /// the record. The summary is an object, too, with `seen`, `taken`, `missed` (null of an Array), `seconds`, `rate` (values a second),
 /// `end` (`count`, `seconds`, `signal`, `closed`, `removed`, `recreated`) and `numbers`: `element`, `name`, `count`, `min`, `max`, `mean`.

@@ -4,19 +4,25 @@
 use std::cell::Cell;
 use std::time::Duration;
 use zeroipc_nostd::{
-    Array, FormatOptions, Geometry, NextError, Queue, Region, Ring, Signal, View, Watch, WordSize,
+    Array, FormatOptions, Geometry, NextError, Queue, Region, Ring, Signal, Stream, StreamOptions,
+    View, Watch, WordSize,
 };
 use zeroipc_tests::guarded::Guarded;
 use zeroipc_tests::processes::watchdog;
 use zeroipc_tests::random::Random;
 
-const NAMES: [&str; 5] = ["ring", "queue", "signal", "one", "array"];
+const NAMES: [&str; 7] = ["ring", "queue", "signal", "one", "array", "many", "single"];
 
 fn victim(random: &mut Random) -> Guarded {
     let memory = Guarded::new(16384);
+    fill(&memory, random);
+    memory
+}
+
+fn fill(memory: &Guarded, random: &mut Random) {
     let word = random.pick(&[WordSize::Four, WordSize::Eight]);
     let line = random.pick(&[8, 16, 32, 64, 128]);
-    let options = FormatOptions::new().geometry(Geometry::new(word, line).unwrap()).max_entries(6);
+    let options = FormatOptions::new().geometry(Geometry::new(word, line).unwrap()).max_entries(8);
     let region = Region::create(memory.span(), &options).unwrap();
     let capacity = random.pick(&[1, 4, 7, 16]);
     let ring = Ring::<[u32; 3]>::create(region, NAMES[0], capacity).unwrap();
@@ -24,6 +30,10 @@ fn victim(random: &mut Random) -> Guarded {
     let signal = Signal::create_with_slots(region, NAMES[2], [0_u64; 3], 3).unwrap();
     Signal::create_single_writer(region, NAMES[3], [7_u8; 77], 2).unwrap();
     Array::<u16>::create(region, NAMES[4], 9).unwrap();
+    let many = Stream::<[u16; 3]>::create(region, NAMES[5], capacity).unwrap();
+    let options = StreamOptions::new().single_publisher();
+    let single = Stream::<u64>::create_with(region, NAMES[6], capacity, &options).unwrap();
+    let mut publisher = single.publisher().unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     for n in 0..random.below(40) {
         let _ = (producer.try_push([n as u32; 3]), queue.try_push([n as u8; 5]));
@@ -31,8 +41,11 @@ fn victim(random: &mut Random) -> Guarded {
         if random.one_in(2) {
             let _ = (consumer.try_pop(), queue.try_pop());
         }
+        let _ = (many.try_emit([n as u16; 3]), publisher.try_emit(n));
     }
-    memory
+    if random.one_in(2) {
+        many.close().unwrap();
+    }
 }
 
 fn places(view: View<'_>) -> Vec<(usize, usize)> {
@@ -66,7 +79,7 @@ fn use_all(view: View<'_>, watches: &mut [Watch<'_>], random: &mut Random) {
     for watch in watches {
         for _ in 0..20 {
             match watch.try_next(&mut value[..random.below(101) as usize]) {
-                Ok(_) | Err(NextError::Empty | NextError::Corrupt) => {}
+                Ok(_) | Err(NextError::Empty | NextError::Corrupt | NextError::Closed) => {}
                 Err(error) => panic!("{error}"),
             }
             if random.one_in(8) {
@@ -105,7 +118,7 @@ fn for_seeds(count: u64, what: &'static str, case: impl Fn(&mut Random) -> Guard
 
 #[test]
 fn spoilt_before_watching() {
-    for_seeds(400, "spoilt before watching", |random| {
+    for_seeds(150, "spoilt before watching", |random| {
         let memory = victim(random);
         let view = View::open(memory.span()).unwrap();
         let places = places(view);
@@ -122,7 +135,7 @@ fn spoilt_before_watching() {
 
 #[test]
 fn spoilt_while_watching() {
-    for_seeds(400, "spoilt while watching", |random| {
+    for_seeds(150, "spoilt while watching", |random| {
         let memory = victim(random);
         let view = View::open(memory.span()).unwrap();
         let places = places(view);
@@ -139,7 +152,7 @@ fn spoilt_while_watching() {
 
 #[test]
 fn noise_behind_a_good_prefix() {
-    for_seeds(200, "noise behind a good prefix", |random| {
+    for_seeds(100, "noise behind a good prefix", |random| {
         let memory = victim(random);
         let view = View::open(memory.span()).unwrap();
         let mask = random.pick(&[u64::MAX, 0x0000_000F_0000_000F, 0x0000_0FF8_0000_0FF8]);

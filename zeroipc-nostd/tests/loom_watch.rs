@@ -1,6 +1,6 @@
 //! Models of watching: what a watcher sees is whole and of its sequence, and what it does not see it counts.
 //!
-//! Of a Queue and a Signal. Of a Ring there is none: there the watcher relies on stores that become visible to all others at once,
+//! Of a Queue, a Signal and a Stream. Of a Ring there is none: there the watcher relies on stores that become visible to all others at once,
 //! which all memory does that ZeroIPC runs on, but not the model's (see `ring/watch.rs`).
 //!
 //! Run by `RUSTFLAGS="--cfg loom" cargo test --release -p zeroipc-nostd --test loom_watch`. Preemptions are bounded as each
@@ -11,7 +11,10 @@ use loom::thread;
 use std::sync::Arc;
 use zerocopy::IntoBytes;
 use zeroipc_nostd::testing::{unexplored, Slab};
-use zeroipc_nostd::{FormatOptions, Geometry, NextError, Queue, Region, Signal, Watch, WordSize};
+use zeroipc_nostd::{
+    FormatOptions, Geometry, NextError, Queue, Region, Signal, Stream, StreamOptions, Watch,
+    WordSize,
+};
 
 /// Two words: half of one value and half of another would show.
 type Pair = [u32; 2];
@@ -57,38 +60,52 @@ fn look(watch: &mut Watch<'_>, looks: u32) -> (Vec<(u64, u32)>, u64) {
     (seen, watch.missed())
 }
 
-/// A producer and a consumer in one thread, so that slots are used again under the watcher.
-fn a_queue_in_use(word: WordSize) {
-    bounded(3).check(move || {
-        let slab = slab(word, |region| {
-            let queue = Queue::<Pair>::create_with_spares(region, "it", 2, 1).unwrap();
-            queue.try_push(pair(0)).unwrap();
-        });
+/// A watcher beside one party, `used`, which goes through values from 1 up to `last`, value n being of sequence n. Value 0 is there.
+fn beside(
+    word: WordSize,
+    create: fn(Region<'_>),
+    (looks, last): (u32, u64),
+    used: fn(Region<'_>, u32),
+) {
+    bounded(2).check(move || {
+        let slab = slab(word, create);
         let watcher = {
             let slab = slab.clone();
             thread::spawn(move || {
                 let mut watch = unexplored(|| region(&slab).view().watch("it").unwrap());
                 unexplored(|| watch.rewind(1));
-                look(&mut watch, 3)
+                look(&mut watch, looks)
             })
         };
         let user = {
             let slab = slab.clone();
-            thread::spawn(move || {
-                let queue = unexplored(|| Queue::<Pair>::open(region(&slab), "it").unwrap());
-                for n in 1..4 {
-                    queue.try_push(pair(n)).unwrap();
-                    assert_eq!(queue.try_pop(), Ok(pair(n - 1)));
-                }
-            })
+            thread::spawn(move || used(unexplored(|| region(&slab)), last as u32))
         };
         user.join().unwrap();
         let (seen, missed) = watcher.join().unwrap();
-        // Ticket n holds value n.
         assert!(seen.iter().all(|(sequence, n)| *sequence == u64::from(*n)), "{seen:?}");
         assert!(seen.is_sorted_by(|a, b| a.0 < b.0), "{seen:?}");
-        assert!(seen.len() as u64 + missed <= 4, "{seen:?}, {missed} missed");
+        assert!(seen.len() as u64 + missed <= last + 1, "{seen:?}, {missed} missed");
     });
+}
+
+/// A producer and a consumer in one thread, so that slots are used again under the watcher.
+fn a_queue_in_use(word: WordSize) {
+    beside(
+        word,
+        |region| {
+            let queue = Queue::<Pair>::create_with_spares(region, "it", 2, 1).unwrap();
+            queue.try_push(pair(0)).unwrap();
+        },
+        (1, 2),
+        |region, last| {
+            let queue = unexplored(|| Queue::<Pair>::open(region, "it").unwrap());
+            for n in 1..=last {
+                assert_eq!(queue.try_pop(), Ok(pair(n - 1)));
+                queue.try_push(pair(n)).unwrap();
+            }
+        },
+    );
 }
 
 #[test]
@@ -102,50 +119,77 @@ fn a_queue_in_use_with_8_byte_words() {
 }
 
 /// With few slots each set uses one that a slow watcher may still copy.
-fn a_signal_in_use(word: WordSize, single: bool) {
-    bounded(3).check(move || {
-        let slab = slab(word, |region| {
-            if single {
-                Signal::create_single_writer(region, "it", pair(0), 2).unwrap();
-            } else {
-                Signal::create_with_slots(region, "it", pair(0), 3).unwrap();
-            }
-        });
-        let watcher = {
-            let slab = slab.clone();
-            thread::spawn(move || {
-                let mut watch = unexplored(|| region(&slab).view().watch("it").unwrap());
-                unexplored(|| watch.rewind(1));
-                look(&mut watch, 2)
-            })
-        };
-        let user = {
-            let slab = slab.clone();
-            thread::spawn(move || {
-                let signal = unexplored(|| Signal::<Pair>::open(region(&slab), "it").unwrap());
-                let mut writer = single.then(|| signal.writer().unwrap());
-                for n in 1..4 {
-                    match &mut writer {
-                        Some(writer) => drop(writer.set(pair(n))),
-                        None => drop(signal.set(pair(n)).unwrap()),
-                    }
-                }
-            })
-        };
-        user.join().unwrap();
-        let (seen, missed) = watcher.join().unwrap();
-        assert!(seen.iter().all(|(version, n)| *version == u64::from(*n)), "{seen:?}");
-        assert!(seen.is_sorted_by(|a, b| a.0 < b.0), "{seen:?}");
-        assert!(seen.len() as u64 + missed <= 4, "{seen:?}, {missed} missed");
-    });
-}
-
 #[test]
 fn a_signal_of_many_writers() {
-    a_signal_in_use(WordSize::Four, false);
+    beside(
+        WordSize::Four,
+        |region| {
+            Signal::create_with_slots(region, "it", pair(0), 3).unwrap();
+        },
+        (2, 3),
+        |region, last| {
+            let signal = unexplored(|| Signal::<Pair>::open(region, "it").unwrap());
+            for n in 1..=last {
+                signal.set(pair(n)).unwrap();
+            }
+        },
+    );
 }
 
 #[test]
 fn a_signal_of_one_writer() {
-    a_signal_in_use(WordSize::Eight, true);
+    beside(
+        WordSize::Eight,
+        |region| {
+            Signal::create_single_writer(region, "it", pair(0), 2).unwrap();
+        },
+        (2, 3),
+        |region, last| {
+            let signal = unexplored(|| Signal::<Pair>::open(region, "it").unwrap());
+            let mut writer = unexplored(|| signal.writer().unwrap());
+            for n in 1..=last {
+                writer.set(pair(n));
+            }
+        },
+    );
+}
+
+/// With two values kept, each emit writes what a slow watcher may still copy.
+#[test]
+fn a_stream_of_many_publishers() {
+    beside(
+        WordSize::Four,
+        |region| {
+            let options = StreamOptions::new().publishers(1);
+            let stream = Stream::<Pair>::create_with(region, "it", 2, &options).unwrap();
+            stream.try_emit(pair(0)).unwrap();
+        },
+        (2, 3),
+        |region, last| {
+            let stream = unexplored(|| Stream::<Pair>::open(region, "it").unwrap());
+            for n in 1..=last {
+                assert_eq!(stream.try_emit(pair(n)), Ok(u64::from(n)));
+            }
+        },
+    );
+}
+
+#[test]
+fn a_stream_of_one_publisher() {
+    beside(
+        WordSize::Eight,
+        |region| {
+            let options = StreamOptions::new().single_publisher();
+            let stream = Stream::<Pair>::create_with(region, "it", 2, &options).unwrap();
+            stream.publisher().unwrap().try_emit(pair(0)).unwrap();
+        },
+        (2, 3),
+        |region, last| {
+            let stream = unexplored(|| Stream::<Pair>::open(region, "it").unwrap());
+            let mut publisher = unexplored(|| stream.publisher().unwrap());
+            for n in 1..=last {
+                assert_eq!(publisher.try_emit(pair(n)), Ok(u64::from(n)));
+            }
+        },
+    );
 }

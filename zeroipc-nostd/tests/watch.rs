@@ -13,7 +13,7 @@ use std::thread;
 use zerocopy::IntoBytes;
 use zeroipc_nostd::{
     Array, FormatOptions, Geometry, IndexOutOfBounds, Kind, NextError, Queue, Region, Ring, Seen,
-    Signal, Stack, StructureError, View, Watch, WordSize,
+    Signal, Stack, Stream, StreamOptions, StructureError, View, Watch, WordSize,
 };
 
 #[derive(Debug, Clone)]
@@ -37,8 +37,10 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Debug)]
 struct Model {
     capacity: u64,
-    /// How many slots of popped elements may be used again unseen.
+    /// How many slots may be used again unseen.
     margin: u64,
+    /// Values stay until they are overwritten, whoever has taken them.
+    stays: bool,
     taken: bool,
     pushed: u64,
     popped: u64,
@@ -48,15 +50,20 @@ struct Model {
 
 impl Model {
     fn rewind(&mut self, count: u64) {
-        let kept = if self.taken { (self.capacity - self.margin).min(self.pushed) } else { 0 };
-        self.next = self.pushed - count.min(kept.max(self.pushed - self.popped));
+        let kept = if self.taken || self.stays {
+            (self.capacity - self.margin).min(self.pushed)
+        } else {
+            0
+        };
+        let inside = if self.stays { 0 } else { self.pushed - self.popped };
+        self.next = self.pushed - count.min(kept.max(inside));
     }
 
     fn look(&mut self) -> Result<Seen, NextError> {
         let mut gone = self.popped.saturating_sub(self.next);
-        if self.taken {
+        if self.taken || self.stays {
             let used = (self.pushed - self.next + self.margin).saturating_sub(self.capacity);
-            gone = gone.min(used);
+            gone = if self.stays { used } else { gone.min(used) };
         }
         self.next += gone;
         self.missed += gone;
@@ -73,6 +80,8 @@ impl Model {
 enum Kept {
     Ring,
     Queue,
+    Stream,
+    StreamOfOne,
 }
 
 fn agrees<T: Sample>(geometry: Geometry, kept: Kept, capacity: usize, taken: bool, steps: &[Step]) {
@@ -95,14 +104,30 @@ fn agrees<T: Sample>(geometry: Geometry, kept: Kept, capacity: usize, taken: boo
             pop = Box::new(move || queue.try_pop().is_ok());
             (queue.capacity(), 0)
         }
+        Kept::Stream => {
+            let stream = Stream::<T>::create(region, "it", capacity).unwrap();
+            push = Box::new(move |value| stream.try_emit(value).is_ok());
+            pop = Box::new(|| false);
+            (stream.capacity(), 0)
+        }
+        Kept::StreamOfOne => {
+            let options = StreamOptions::new().single_publisher();
+            let stream = Stream::<T>::create_with(region, "it", capacity, &options).unwrap();
+            let mut publisher = stream.publisher().unwrap();
+            push = Box::new(move |value| publisher.try_emit(value).is_ok());
+            pop = Box::new(|| false);
+            (stream.capacity(), 0)
+        }
     };
+    let stays = matches!(kept, Kept::Stream | Kept::StreamOfOne);
     let mut watch = region.view().watch("it").unwrap();
     assert_eq!(watch.elem_size(), size_of::<T>());
     if taken {
         watch = watch.including_taken();
     }
     let capacity = capacity as u64;
-    let mut model = Model { capacity, margin, taken, pushed: 0, popped: 0, next: 0, missed: 0 };
+    let mut model =
+        Model { capacity, margin, stays, taken, pushed: 0, popped: 0, next: 0, missed: 0 };
     let mut value = vec![0; size_of::<T>()];
     for step in steps {
         match *step {
@@ -140,7 +165,7 @@ proptest! {
     #[test]
     fn agrees_with_a_model(
         geometry in prop::sample::select(geometries()),
-        kept in prop::sample::select(vec![Kept::Ring, Kept::Queue]),
+        kept in prop::sample::select(vec![Kept::Ring, Kept::Queue, Kept::Stream, Kept::StreamOfOne]),
         which in 0..TYPES,
         capacity in 1_usize..20,
         taken: bool,
@@ -176,7 +201,7 @@ proptest! {
                 version += 1;
                 match &mut writer {
                     Some(writer) => drop(writer.set(Sample::nth(version))),
-                    None => drop(signal.set(Sample::nth(version)).unwrap()),
+                    None => assert_eq!(signal.set(Sample::nth(version)), Ok(version)),
                 }
             }
             if count > 0 {
@@ -309,7 +334,7 @@ fn watch(view: View<'_>, taken: bool) -> Watch<'_> {
     }
 }
 
-const MANY: u64 = 50_000;
+const MANY: u64 = 10_000;
 
 #[test]
 fn a_ring_in_use_is_followed() {
@@ -457,7 +482,7 @@ fn a_signal_in_use_is_followed() {
             for n in 1..MANY {
                 match &mut writer {
                     Some(writer) => drop(writer.set(triple(n))),
-                    None => drop(signal.set(triple(n)).unwrap()),
+                    None => assert_eq!(signal.set(triple(n)), Ok(n)),
                 }
             }
             done.store(true, Ordering::Release);
@@ -493,4 +518,47 @@ fn watching_changes_nothing() {
     }
     assert_eq!(view.elements("array").unwrap().read(6, &mut value), Ok(true));
     assert_eq!(memory.bytes(), before);
+}
+
+#[test]
+fn a_stream_in_use_is_followed_until_it_is_closed() {
+    for single in [false, true] {
+        let mut memory = Memory::zeroed(16384);
+        let region = memory.region(FormatOptions::new());
+        let options = StreamOptions::new();
+        let options = if single { options.single_publisher() } else { options };
+        let stream = Stream::<Triple>::create_with(region, "it", 64, &options).unwrap();
+        let mut watch = watch(region.view(), false);
+        thread::scope(|scope| {
+            let watcher = scope.spawn(move || {
+                let mut value: Triple = [0; 3];
+                let (mut seen, mut expected, mut missed) = (0, 0, 0);
+                loop {
+                    match watch.try_next(value.as_mut_bytes()) {
+                        Ok(Seen { sequence, .. }) => {
+                            assert_eq!(value, triple(sequence), "torn, or not in its place");
+                            expected += watch.missed() - missed;
+                            assert_eq!(sequence, expected);
+                            (expected, missed, seen) = (expected + 1, watch.missed(), seen + 1);
+                        }
+                        Err(NextError::Empty) => thread::yield_now(),
+                        Err(NextError::Closed) => return seen + watch.missed(),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+            let mut publisher = stream.publisher().ok();
+            for n in 0..MANY {
+                match &mut publisher {
+                    Some(publisher) => assert_eq!(publisher.try_emit(triple(n)), Ok(n)),
+                    None => assert_eq!(stream.try_emit(triple(n)), Ok(n)),
+                }
+            }
+            match publisher {
+                Some(mut publisher) => assert!(publisher.close()),
+                None => assert_eq!(stream.close(), Ok(true)),
+            }
+            assert_eq!(watcher.join().unwrap(), MANY);
+        });
+    }
 }

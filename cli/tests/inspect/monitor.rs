@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::{self, sleep};
 use std::time::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
-use zeroipc::{Array, Geometry, Memory, Queue, Ring, Signal, Stack, WordSize};
+use zeroipc::{Array, Geometry, Memory, Queue, Ring, Signal, Stack, Stream, WordSize};
 
 #[derive(Debug, Clone, Copy, PartialEq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
@@ -493,4 +493,52 @@ fn a_closed_pipe_is_success_even_when_nothing_comes() {
         let run = inspect_into_closed_pipe(&arguments);
         assert_eq!((run.code, run.errors.as_str()), (0, ""), "{run:?}");
     }
+}
+
+/// A stream that runs ahead of the monitor, and its end.
+#[test]
+fn streams_are_followed_to_their_end_and_lags_are_exact() {
+    const COUNT: u32 = 20_000;
+    let name = Name::new();
+    let memory = Memory::create(&name.0, 1 << 20).unwrap();
+    let stream = Stream::<Reading>::create(&memory, "it", 256).unwrap();
+    stream.try_emit(reading(0)).unwrap();
+    let mut monitor = Monitor::start(&[
+        &name.0,
+        "it",
+        "--tail",
+        "1",
+        "--type",
+        READING,
+        "--json",
+        "--interval",
+        "1ms",
+    ]);
+    let output = monitor.0.as_mut().unwrap().stdout.take().unwrap();
+    let mut lines = BufReader::new(output).lines();
+    let first = lines.next().unwrap().unwrap();
+    let reader = thread::spawn(move || lines.map(|line| line.unwrap() + "\n").collect::<String>());
+    for n in 1..COUNT {
+        stream.try_emit(reading(n)).unwrap();
+        if n % 1000 == 0 {
+            sleep(Duration::from_millis(3));
+        }
+    }
+    stream.close().unwrap();
+    let run = monitor.finish();
+    assert_eq!(run.code, 0, "{run:?}");
+    let (mut next, mut missed) = (0, 0);
+    for found in objects(&(first + "\n" + &reader.join().unwrap())) {
+        next += found["missed"].as_u64().unwrap();
+        missed += found["missed"].as_u64().unwrap();
+        assert_eq!(found["sequence"], next);
+        let Reading { ns, sensor, celsius } = reading(u32::try_from(next).unwrap());
+        let expected = json!({"ns": ns, "sensor": sensor, "celsius": celsius});
+        assert_eq!(found["value"], expected, "torn, or not in its place");
+        next += 1;
+    }
+    assert_eq!(next, u64::from(COUNT), "the last ones are kept, so they are seen");
+    let summary = &objects(&run.errors)[0];
+    assert_eq!((&summary["end"], &summary["missed"]), (&json!("closed"), &json!(missed)));
+    assert_eq!(summary["seen"], u64::from(COUNT) - missed);
 }
