@@ -77,8 +77,9 @@ mod synchronisation;
 mod table;
 mod view;
 mod wait;
+mod watch;
 
-pub use array::{Array, Integer, Number};
+pub use array::{Array, Elements, Integer, Number};
 pub use codata::source::{self, Source};
 pub use codata::{
     select, select_timeout, select_with, try_select, FutureCase, PopCase, PushCase, Selectable,
@@ -120,6 +121,7 @@ pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};
 pub use view::{StructureInfo, View};
 pub use wait::{Spin, Wait, WaitSet, WaitWord};
+pub use watch::{Seen, Watch};
 
 /// Stop points and the model's memory, for this project's own tests.
 #[cfg(any(loom, zeroipc_fault))]

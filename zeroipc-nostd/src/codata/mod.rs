@@ -27,3 +27,6 @@ pub(crate) use future::fill as future_fill;
 pub(crate) use lazy::fill as lazy_fill;
 pub(crate) use rpc::fill as service_fill;
 pub(crate) use stream::fill as stream_fill;
+
+// And follows.
+pub(crate) use stream::StreamWatch;

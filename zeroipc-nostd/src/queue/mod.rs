@@ -23,8 +23,10 @@ mod bulk;
 mod core;
 mod entry;
 mod grant;
+mod watch;
 
 pub use self::grant::{PopGrant, PushGrant, Refused};
+pub(crate) use self::watch::QueueWatch;
 
 use self::core::Core;
 use crate::element::Element;

@@ -29,10 +29,12 @@ mod bulk;
 mod consumer;
 mod grant;
 mod producer;
+mod watch;
 
 pub use consumer::Consumer;
 pub use grant::{ReadGrant, WriteGrant};
 pub use producer::Producer;
+pub(crate) use watch::RingWatch;
 
 use crate::element::Element;
 use crate::error::{RoleTaken, StructureError};
