@@ -53,6 +53,7 @@
 compile_error!("ZeroIPC regions are little-endian: big-endian targets are not supported");
 
 mod array;
+mod asynchronous;
 mod codata;
 mod element;
 mod error;
@@ -76,6 +77,12 @@ mod view;
 mod wait;
 
 pub use array::{Array, Integer, Number};
+#[cfg(feature = "futures-core")]
+pub use asynchronous::Waits;
+pub use asynchronous::{
+    EventWait, FutureGet, Operation, QueuePop, QueuePush, Reactor, Repeatable, RingPop, RingPush,
+    SemaphoreAcquire, Ticket, Waiting, WakerTable, Wakes, WatchError, WithReactor,
+};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use element::Element;
 pub use error::{
