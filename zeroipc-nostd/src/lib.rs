@@ -83,6 +83,7 @@ pub use asynchronous::{
     EventWait, FutureGet, Operation, QueuePop, QueuePush, Reactor, Repeatable, RingPop, RingPush,
     SemaphoreAcquire, Ticket, Waiting, WakerTable, Wakes, WatchError, WithReactor,
 };
+pub use codata::eventual::{self, all, all_of, any, Eventual};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use element::Element;
 pub use error::{

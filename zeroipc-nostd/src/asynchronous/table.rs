@@ -1,7 +1,7 @@
 //! A reactor for cores without an operating system: wakers in a fixed table, rung by an interrupt.
 
 use super::{Reactor, Ticket, Wakes, WatchError};
-use crate::sync::{full_fence, WakerSlot};
+use crate::sync::{full_fence, Refused, WakerSlot};
 use crate::wait::{Wait, WaitSet, WaitWord};
 use core::task::Waker;
 
@@ -89,15 +89,21 @@ impl<const N: usize> Reactor for WakerTable<N> {
         waker: &Waker,
     ) -> Result<Ticket, WatchError> {
         let mut waker = Some(waker.clone());
+        let mut error = WatchError::Full;
         for (index, slot) in self.slots.iter().enumerate() {
-            if let Some(claimed) = slot.claim(&mut waker) {
-                let generation = claimed.map_err(|_| WatchError::Changed)?;
-                // Pairs with the one in `ring`.
-                full_fence();
-                return Ok(Ticket((index as u64) << 32 | u64::from(generation)));
+            match slot.claim(&mut waker) {
+                Ok(generation) => {
+                    // Pairs with the one in `ring`.
+                    full_fence();
+                    return Ok(Ticket((index as u64) << 32 | u64::from(generation)));
+                }
+                Err(Refused::Rung) => return Err(WatchError::Changed),
+                Err(Refused::Taken) => {}
+                // Worth another try. It may be this task's own last place, which another core is just ringing.
+                Err(Refused::Busy) => error = WatchError::Changed,
             }
         }
-        Err(WatchError::Full)
+        Err(error)
     }
 
     fn renew(&self, ticket: Ticket, waker: &Waker) -> bool {

@@ -1,7 +1,7 @@
 //! The one future behind all asynchronous forms.
 
 use super::{Reactor, Ticket, WatchError};
-use crate::sync::hook;
+use crate::sync::{hook, relax};
 use crate::wait::{Bell, Wait, WaitWord};
 use core::fmt;
 use core::future::Future;
@@ -94,7 +94,10 @@ impl<'a, O: Operation<'a>> Future for Waiting<'a, O> {
             let (word, expected) = bell.announce(waiter);
             match reactor.watch(word, expected, bell.wakes(), waker) {
                 Ok(ticket) => watched.change(Watch { reactor, ticket, word, bell, waiter }),
-                Err(WatchError::Changed) => continue,
+                Err(WatchError::Changed) => {
+                    relax();
+                    continue;
+                }
                 Err(WatchError::Full) => return Poll::Ready(operation.no_waiter()),
             }
             // Announced and watched: from here on nothing is missed.

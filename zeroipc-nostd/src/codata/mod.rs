@@ -1,5 +1,6 @@
 //! Values that are not there yet: who wants one waits for whoever makes it.
 
+pub mod eventual;
 mod future;
 mod lazy;
 mod outcome;

@@ -59,9 +59,8 @@ impl WakerSlot {
         WakerSlot { state: AtomicU32::new(FREE), waker: PrivateCell::new() }
     }
 
-    /// Puts `waker` in, if the place is free: the generation, or that it was rung before it was in. `None`, with the waker left,
-    /// if the place is taken.
-    pub(crate) fn claim(&self, waker: &mut Option<Waker>) -> Option<Result<u32, Rung>> {
+    /// Puts `waker` in, if the place is free: the generation.
+    pub(crate) fn claim(&self, waker: &mut Option<Waker>) -> Result<u32, Refused> {
         let seen = <u32 as Word>::load(&self.state, Relaxed);
         let generation = generation(seen);
         // Acquire: the last user has finished with the cell. Release: who rings after this sees that it is not free any more.
@@ -75,11 +74,15 @@ impl WakerSlot {
             )
             .is_ok();
         if !claimed {
-            return None;
+            return Err(if seen & (PHASE | RUNG) == WAITING {
+                Refused::Taken
+            } else {
+                Refused::Busy
+            });
         }
         // SAFETY: we moved the state to writing: until we move it on, nobody else accesses the cell.
         unsafe { self.waker.replace(waker.take()) };
-        Some(self.publish(generation))
+        self.publish(generation).map_err(|Rung| Refused::Rung)
     }
 
     /// From writing to waiting; or free, if it was rung meanwhile.
@@ -155,4 +158,15 @@ impl WakerSlot {
 
 /// It was rung before the waker was in.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rung;
+struct Rung;
+
+/// Why a waker was not put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// As [`Rung`]; the waker is gone.
+    Rung,
+    /// Another task waits here.
+    Taken,
+    /// Another party is just putting its waker in, or taking it out: the place may be free soon.
+    Busy,
+}
