@@ -25,6 +25,7 @@
 //! | [`Stack`] | push and pop lock-free, with any party stopped anywhere inside; last in, first out | yes |
 //! | [`Pool`] | alloc lock-free, free and handing over wait-free; slots that travel between parties without copying | yes |
 //! | [`Future`] | setting and trying wait-free; getting waits for who has promised to set it, notices its death | not if one party sets it |
+//! | [`Stream`] | a subscriber's next wait-free; emit lock-free, with any one party stopped anywhere inside, or wait-free from one publisher; with backpressure it waits for the slowest subscriber, notices its death | not with one publisher that overwrites |
 //! | [`Lazy`] | peeking wait-free; the others wait for who evaluates it, notice its death | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
@@ -85,6 +86,7 @@ pub use asynchronous::{
 };
 pub use codata::eventual::{self, all, all_of, any, Eventual};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
+pub use codata::{Publisher, Stream, StreamOptions, Subscriber};
 pub use element::Element;
 pub use error::{
     AcquireError, ArriveError, BarrierError, CountDownError, FutureError, IndexOutOfBounds,
@@ -93,6 +95,7 @@ pub use error::{
     ReleaseError, RoleTaken, SignalError, StructureError, TryAcquireError, TryLockError,
     UpdateError, WaitError,
 };
+pub use error::{EmitError, PublisherError, SubscribeError};
 pub use geometry::{Geometry, WordSize};
 pub use map::{Exchange, Map, MapIter, MapOptions};
 pub use name::Name;

@@ -63,6 +63,9 @@ impl Kind {
     /// `Lazy`.
     pub const LAZY: Kind = Kind::new(*b"LAZY");
 
+    /// [`Stream`](crate::Stream).
+    pub const STREAM: Kind = Kind::new(*b"STRM");
+
     const fn new(text: [u8; 4]) -> Self {
         Kind(u32::from_le_bytes(text))
     }
@@ -96,6 +99,7 @@ impl Kind {
             Kind::SIGNAL => Some("Signal"),
             Kind::FUTURE => Some("Future"),
             Kind::LAZY => Some("Lazy"),
+            Kind::STREAM => Some("Stream"),
             _ => None,
         }
     }

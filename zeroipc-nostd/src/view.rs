@@ -174,6 +174,7 @@ impl<'a> View<'a> {
             Kind::POOL => Some(crate::pool::fill(part, &prefix).ok_or(corrupt)?),
             Kind::FUTURE => Some(codata::future_fill(part, &prefix).ok_or(corrupt)?),
             Kind::LAZY => Some(codata::lazy_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::STREAM => Some(codata::stream_fill(part, &prefix).ok_or(corrupt)?),
             _ => None,
         };
         Ok(StructureInfo {

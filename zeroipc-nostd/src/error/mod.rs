@@ -7,6 +7,7 @@ mod map;
 mod operation;
 mod region;
 mod signal;
+mod stream;
 mod structure;
 mod waiting;
 
@@ -23,6 +24,7 @@ pub use operation::{
 };
 pub use region::{NameError, RegionError};
 pub use signal::SignalError;
+pub use stream::{EmitError, PublisherError, SubscribeError};
 pub use structure::StructureError;
 pub use waiting::WaitError;
 
