@@ -56,6 +56,7 @@
 compile_error!("ZeroIPC regions are little-endian: big-endian targets are not supported");
 
 mod array;
+mod asynchronous;
 mod codata;
 mod element;
 mod error;
@@ -80,6 +81,13 @@ mod wait;
 mod watch;
 
 pub use array::{Array, Elements, Integer, Number};
+#[cfg(feature = "futures-core")]
+pub use asynchronous::Waits;
+pub use asynchronous::{
+    EventWait, FutureGet, Operation, QueuePop, QueuePush, Reactor, Repeatable, RingPop, RingPush,
+    SemaphoreAcquire, Ticket, Waiting, WakerTable, Wakes, WatchError, WithReactor,
+};
+pub use codata::eventual::{self, all, all_of, any, Eventual};
 pub use codata::source::{self, Source};
 pub use codata::{
     select, select_timeout, select_with, try_select, FutureCase, PopCase, PushCase, Selectable,

@@ -1,6 +1,7 @@
 //! Values that are not there yet: who wants one waits for whoever makes it.
 
 mod channel;
+pub mod eventual;
 mod future;
 mod lazy;
 mod outcome;
