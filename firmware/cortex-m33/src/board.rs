@@ -1,7 +1,6 @@
 //! The board: start-up of both cores, a console, and the end.
 
 use core::arch::asm;
-use core::cell::UnsafeCell;
 use core::fmt;
 use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
 use zeroipc_raw::{RawError, RawRegion};
@@ -33,24 +32,19 @@ unsafe impl Sync for Vectors {}
 
 #[used]
 #[link_section = ".vectors.core_0"]
-static VECTORS_0: Vectors = Vectors {
-    stack: addr_of!(__stack_0),
-    reset: start_core_0,
-    exceptions: [unexpected; 14],
-};
+static VECTORS_0: Vectors =
+    Vectors { stack: addr_of!(__stack_0), reset: start_core_0, exceptions: [unexpected; 14] };
 
 #[used]
 #[link_section = ".vectors.core_1"]
-static VECTORS_1: Vectors = Vectors {
-    stack: addr_of!(__stack_1),
-    reset: start_core_1,
-    exceptions: [unexpected; 14],
-};
+static VECTORS_1: Vectors =
+    Vectors { stack: addr_of!(__stack_1), reset: start_core_1, exceptions: [unexpected; 14] };
 
 /// Core 0 after a reset. Core 1 is held until [`release_core_1`].
 #[no_mangle]
 extern "C" fn start_core_0() -> ! {
-    // SAFETY: nothing has used a static yet, and core 1 does not run; the linker script gives the bounds.
+    // SAFETY: nothing on this core has used a static yet. What core 1 uses, if it still runs from the last boot, is not in
+    // these sections (`GATE`), or a hint whose value does not matter (the core's search for free slots); the linker script gives the bounds.
     unsafe { initialise_statics() };
     console_on();
     crate::core_0()
@@ -99,39 +93,6 @@ pub fn device_memory() -> Result<RawRegion, RawError> {
 pub fn host_memory() -> Result<RawRegion, RawError> {
     // SAFETY: as above.
     unsafe { RawRegion::between(addr_of_mut!(__host_start), addr_of_mut!(__host_end)) }
-}
-
-/// Memory that core 0 fills before it releases core 1, and that never changes again.
-pub struct Once<T>(UnsafeCell<Option<T>>);
-
-// SAFETY: written by `fill` before the other core runs, only read afterwards.
-unsafe impl<T: Sync> Sync for Once<T> {}
-
-impl<T> Once<T> {
-    /// Nothing yet.
-    pub const fn new() -> Self {
-        Once(UnsafeCell::new(None))
-    }
-
-    /// Puts `value` in.
-    ///
-    /// # Safety
-    /// Only once, on core 0, before core 1 is released.
-    pub unsafe fn fill(&'static self, value: T) -> &'static T {
-        let place = self.0.get();
-        // SAFETY: nobody else reaches it now (contract).
-        unsafe { *place = Some(value) };
-        self.get()
-    }
-
-    /// What was put in.
-    pub fn get(&'static self) -> &'static T {
-        // SAFETY: it does not change any more.
-        match unsafe { &*self.0.get() } {
-            Some(value) => value,
-            None => exit(70),
-        }
-    }
 }
 
 const UART: *mut u32 = 0x5020_0000 as *mut u32;

@@ -7,62 +7,71 @@
 
 mod board;
 
-use board::{exit, Once};
-use zeroipc_firmware_pipeline::{Filter, Sampler, Turn};
+use board::exit;
+use zeroipc_firmware_pipeline::{Failure, Filter, Gate, HostLink, Sampler, Turn};
 use zeroipc_raw::RawRegion;
 
-static DEVICE: Once<RawRegion> = Once::new();
-static HOST: Once<RawRegion> = Once::new();
+/// Not zeroed at start-up: see there.
+#[link_section = ".noinit"]
+static GATE: Gate = Gate::new();
 
-/// Creates the region and starts the other core in it; then samples for ever.
+/// The device's region and that of Linux.
+fn memory() -> (RawRegion, RawRegion) {
+    match (board::device_memory(), board::host_memory()) {
+        (Ok(device), Ok(host)) => (device, host),
+        _ => {
+            say!("the linker script gives no memory");
+            exit(1)
+        }
+    }
+}
+
+/// Creates the region, and samples, in one session after another.
 fn core_0() -> ! {
-    let (Ok(device), Ok(host)) = (board::device_memory(), board::host_memory()) else {
-        say!("the linker script gives no memory");
-        exit(1)
-    };
-    // SAFETY: once, on core 0, before core 1 is released.
-    let (device, host) = unsafe { (DEVICE.fill(device), HOST.fill(host)) };
-    let mut released = false;
+    let (device, host) = memory();
+    let mut link = HostLink::new(&host, 0);
+    board::release_core_1();
     loop {
-        let mut sampler = match Sampler::start(device, host) {
-            Ok(sampler) => sampler,
+        let failure = match Sampler::start(&device, &mut link, &GATE) {
+            Ok(sampler) => sample(sampler),
             Err(failure) => {
                 say!("core 0: {failure:?}");
                 exit(1)
             }
         };
-        say!("core 0: session {}", sampler.session());
-        if !released {
-            board::release_core_1();
-            released = true;
-        }
-        let failure = loop {
-            match sampler.turn() {
-                Ok(Turn::Busy) => {}
-                Ok(Turn::Idle) => core::hint::spin_loop(),
-                Ok(Turn::Stop) => {
-                    say!("core 0: {:?}", sampler.status());
-                    exit(0)
-                }
-                Err(failure) => break failure,
+        say!("core 0: {failure:?}; another session");
+    }
+}
+
+fn sample(mut sampler: Sampler<'_, '_>) -> Failure {
+    say!("core 0: session {}", sampler.session());
+    loop {
+        match sampler.turn() {
+            Ok(Turn::Busy) => {}
+            Ok(Turn::Idle) => core::hint::spin_loop(),
+            Ok(Turn::Stop) => {
+                say!("core 0: {:?}", sampler.status());
+                exit(0)
             }
-        };
-        say!("core 0: {failure:?}; a new session");
+            Err(failure) => return failure,
+        }
     }
 }
 
 /// Filters in whatever session core 0 is.
 fn core_1() -> ! {
+    let (device, host) = memory();
+    let mut link = HostLink::new(&host, 1);
     loop {
-        match Filter::start(DEVICE.get(), HOST.get()) {
+        GATE.pass();
+        match Filter::start(&device, &mut link) {
             Ok(filter) => filter_in(filter),
-            // Core 0 is about to create the region anew.
-            Err(_) => core::hint::spin_loop(),
+            Err(failure) => say!("core 1: {failure:?}"),
         }
     }
 }
 
-fn filter_in(mut filter: Filter<'_>) {
+fn filter_in(mut filter: Filter<'_, '_>) {
     while filter.is_current() {
         match filter.turn() {
             Ok(Turn::Busy) => {}
@@ -71,7 +80,7 @@ fn filter_in(mut filter: Filter<'_>) {
                 say!("core 1: {:?}", filter.status());
                 exit(0)
             }
-            Err(_) => return,
+            Err(failure) => return say!("core 1: {failure:?}"),
         }
     }
 }

@@ -6,18 +6,20 @@
 
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zeroipc::{
-    Consumer, Future, Geometry, Memory, PopError, Producer, Queue, Region, Ring, Signal,
+    Consumer, Future, Geometry, Memory, PopError, Producer, PushError, Queue, Region, Ring, Signal,
     SignalWriter, StructureError, WordSize,
 };
 use zeroipc_firmware_pipeline::{
-    names, Answer, Calibration, Command, HostStatus, Places, Sample, Sequence, Source, BATCH,
-    QUEUE, RING,
+    names, Answer, Calibration, Command, HostStatus, Places, Sample, Sequence, Source, Status,
+    BATCH, QUEUE, RING,
 };
 
 /// How long to wait before looking again for something that is not there.
 const PAUSE: Duration = Duration::from_millis(2);
+/// How long the cores may take to leave a session before they are taken for dead.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// Takes part in the exchange through the file at `path` until `stop` says so, which is asked again and again with the status.
 ///
@@ -30,23 +32,41 @@ pub fn run(
     mut stop: impl FnMut(&HostStatus) -> bool,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let geometry = Geometry::new(word, 64)?;
-    let own = Memory::options().geometry(geometry).create_within(path, places.host, places.size)?;
-    let mut party = Party::create(own.region())?;
-    while !stop(&party.status) {
-        // Until the device has created it, there is no region, or not all that belongs into it.
-        let Ok(memory) = Memory::open_within(path, places.device) else {
-            thread::sleep(PAUSE);
-            continue;
-        };
-        match Device::open(memory.region(), party.sent) {
-            Ok(device) => party.exchange(device, &mut stop),
-            Err(StructureError::NotFound { .. } | StructureError::Stale) => thread::sleep(PAUSE),
-            Err(error) => return Err(error.into()),
+    let mut total = HostStatus::default();
+    loop {
+        let last = Memory::open_within(path, places.host).map_or(0, |own| own.region().session());
+        let own =
+            Memory::options().geometry(geometry).create_within(path, places.host, places.size)?;
+        wait_to_leave(path, places, last);
+        let mut party = Party::create(own.region(), total)?;
+        match party.run(path, places, &mut stop)? {
+            Ended::Stopped => return Ok(()),
+            // By a core that still believed to be in the last session.
+            Ended::Spoilt => total = party.status,
         }
-        party.status.device_session = 0;
-        party.writer.set(party.status);
     }
-    Ok(())
+}
+
+/// Waits until the cores hold nothing of the session `last` of Linux any more, but not for ever: they may be dead.
+fn wait_to_leave(path: &Path, places: &Places, last: u32) {
+    let start = Instant::now();
+    let is_in_it = |device: &Memory, name| {
+        let status = Signal::<Status>::open(device, name).ok().and_then(|core| core.get().ok());
+        status.is_some_and(|status| status.host_session == last)
+    };
+    while last != 0 && start.elapsed() < LEAVING {
+        let Ok(device) = Memory::open_within(path, places.device) else { return };
+        if !names::CORES.iter().any(|name| is_in_it(&device, name)) {
+            return;
+        }
+        thread::yield_now();
+    }
+}
+
+/// Why a session of Linux ended.
+enum Ended {
+    Stopped,
+    Spoilt,
 }
 
 /// What Linux creates.
@@ -59,6 +79,7 @@ struct Party<'a> {
     writer: SignalWriter<'a, HostStatus>,
     /// Commands sent in all.
     sent: u32,
+    spoilt: bool,
 }
 
 /// What the device created in one session.
@@ -89,15 +110,44 @@ impl<'a> Device<'a> {
 }
 
 impl<'a> Party<'a> {
-    fn create(region: Region<'a>) -> Result<Self, Box<dyn std::error::Error>> {
-        let status = HostStatus::default();
+    fn create(region: Region<'a>, status: HostStatus) -> Result<Self, Box<dyn std::error::Error>> {
         let writer = Signal::create_single_writer(region, names::LINUX, status, 4)?.writer()?;
         let setpoints = Ring::create(region, names::SETPOINTS, RING)?.producer()?;
         // Last: who finds this one finds all.
         let commands = Queue::create(region, names::COMMANDS, QUEUE)?;
         let session = region.session();
         let source = Source::new(session, 0);
-        Ok(Party { session, setpoints, source, commands, status, writer, sent: 0 })
+        let (sent, spoilt) = (0, false);
+        Ok(Party { session, setpoints, source, commands, status, writer, sent, spoilt })
+    }
+
+    /// Takes part in one session of the device after another.
+    fn run(
+        &mut self,
+        path: &Path,
+        places: &Places,
+        stop: &mut impl FnMut(&HostStatus) -> bool,
+    ) -> Result<Ended, Box<dyn std::error::Error>> {
+        while !stop(&self.status) {
+            // Until the device has created it, there is no region, or not all that belongs into it.
+            let Ok(memory) = Memory::open_within(path, places.device) else {
+                thread::sleep(PAUSE);
+                continue;
+            };
+            match Device::open(memory.region(), self.sent) {
+                Ok(device) => self.exchange(device, stop),
+                Err(StructureError::NotFound { .. } | StructureError::Stale) => {
+                    thread::sleep(PAUSE);
+                }
+                Err(error) => return Err(error.into()),
+            }
+            self.status.device_session = 0;
+            self.writer.set(self.status);
+            if self.spoilt {
+                return Ok(Ended::Spoilt);
+            }
+        }
+        Ok(Ended::Stopped)
     }
 
     /// Exchanges items with one session of the device.
@@ -105,7 +155,7 @@ impl<'a> Party<'a> {
         self.status.device_session = device.region.session();
         self.status.device_sessions += 1;
         (self.status.readings, self.status.answered) = (0, 0);
-        while !stop(&self.status) {
+        while !self.spoilt && !stop(&self.status) {
             let mut batch = [Sample::new(0, 0, 0); BATCH];
             let popped = device.readings.try_pop_slice(&mut batch);
             let answer = device.answers.try_pop();
@@ -159,7 +209,9 @@ impl<'a> Party<'a> {
 
     /// Sends setpoints, and a command if there are not many open; returns whether there was room for any.
     fn send(&mut self, device: &mut Device<'_>) -> bool {
-        let count = self.setpoints.try_push_slice(self.source.rest()).unwrap_or(0);
+        let pushed = self.setpoints.try_push_slice(self.source.rest());
+        self.spoilt |= matches!(pushed, Err(PushError::Corrupt(_)));
+        let count = pushed.unwrap_or(0);
         self.source.advance(count);
         self.status.setpoints = self.status.setpoints.wrapping_add(count as u32);
         let (operand, session) = (self.status.setpoints, self.session);

@@ -39,6 +39,8 @@ pub enum Failure {
     RoleTaken,
     /// The calibration went wrong.
     Calibration,
+    /// The other core has left the session.
+    Left,
     /// A peer wrote an impossible counter.
     Corrupt,
 }

@@ -10,7 +10,7 @@ use zeroipc_raw::RawRegion;
 
 /// What core 1 holds.
 #[derive(Debug)]
-pub struct Filter<'a> {
+pub struct Filter<'a, 's> {
     region: Region<'a>,
     samples: Consumer<'a, Sample>,
     sequence: Sequence,
@@ -22,15 +22,15 @@ pub struct Filter<'a> {
     sent: usize,
     answers: Queue<'a, Answer>,
     status: SignalWriter<'a, Status>,
-    host: HostLink<'a>,
+    host: &'s mut HostLink<'a>,
 }
 
-impl<'a> Filter<'a> {
-    /// Opens the region that core 0 has created in this boot, and calibrates.
+impl<'a, 's> Filter<'a, 's> {
+    /// Opens the region that core 0 has created, once it has let this core in, and calibrates.
     ///
     /// # Errors
     /// [`Failure`]: what cannot be opened.
-    pub fn start(device: &'a RawRegion, host: &'a RawRegion) -> Result<Self, Failure> {
+    pub fn start(device: &'a RawRegion, host: &'s mut HostLink<'a>) -> Result<Self, Failure> {
         let region = device.open()?;
         let session = region.session();
         let filter = Filter {
@@ -44,14 +44,14 @@ impl<'a> Filter<'a> {
             sent: 0,
             answers: Queue::open(region, names::ANSWERS)?,
             status: Signal::open(region, names::CORES[1])?.writer()?,
-            host: HostLink::new(host, 1, true),
+            host,
         };
         let calibration = Calibration { offset: (session % 1000) as i32, session };
         Future::open(region, names::CALIBRATION)?.promise()?.set(calibration)?;
         Ok(filter)
     }
 
-    /// Whether the region is still that of this boot of core 0.
+    /// Whether the region is still the one that was opened.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.region.is_current()

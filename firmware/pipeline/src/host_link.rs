@@ -1,18 +1,17 @@
 //! A core's end of the region that Linux creates, which may come, go and come again.
 
-use crate::data::{Answer, Command, Sample, Sequence};
+use crate::data::{Answer, Command, HostStatus, Sample, Sequence};
 use crate::device::{popped, Failure, Turn};
 use crate::places::names;
 use crate::BATCH;
-use zeroipc_nostd::{Consumer, PopError, PushError, Queue, Region, Ring};
+use zeroipc_nostd::{Consumer, PopError, PushError, Queue, Region, Ring, Signal};
 use zeroipc_raw::RawRegion;
 
-/// What a core does with the region of Linux.
+/// What a core does with the region of Linux. Outlives sessions of the device's own region.
 #[derive(Debug)]
-pub(crate) struct HostLink<'a> {
+pub struct HostLink<'a> {
     memory: &'a RawRegion,
     core: u32,
-    takes_setpoints: bool,
     open: Option<Open<'a>>,
     /// Turns until the next look for a region, so that a missing one costs little.
     pause: u32,
@@ -34,21 +33,15 @@ struct Open<'a> {
 }
 
 const PAUSE: u32 = 256;
+/// How often to look whether Linux has left: some seconds.
+const LOOKS: u32 = 1 << 20;
 
 impl<'a> HostLink<'a> {
-    pub(crate) fn new(memory: &'a RawRegion, core: u32, takes_setpoints: bool) -> Self {
+    /// Of core `core`, to the region that Linux creates in `memory` when it likes.
+    #[must_use]
+    pub fn new(memory: &'a RawRegion, core: u32) -> Self {
         let (sessions, answered, received, wrong) = (0, 0, 0, 0);
-        HostLink {
-            memory,
-            core,
-            takes_setpoints,
-            open: None,
-            pause: 0,
-            sessions,
-            answered,
-            received,
-            wrong,
-        }
+        HostLink { memory, core, open: None, pause: 0, sessions, answered, received, wrong }
     }
 
     /// The session that is open now; 0 if none is.
@@ -102,6 +95,20 @@ impl<'a> HostLink<'a> {
         Ok(turn)
     }
 
+    /// Waits until Linux holds nothing of the device's session `last` any more, but not for ever: Linux may be dead.
+    pub(crate) fn wait_to_leave(&self, last: u32) {
+        for _ in 0..LOOKS {
+            let status = self.memory.open().ok().and_then(|region| {
+                Signal::<HostStatus>::open(region, names::LINUX).ok()?.get().ok()
+            });
+            // No region: Linux was never there, or begins anew.
+            if status.is_none_or(|status| status.device_session != last) {
+                return;
+            }
+            core::hint::spin_loop();
+        }
+    }
+
     fn look(&mut self) -> Turn {
         if self.pause > 0 {
             self.pause -= 1;
@@ -119,9 +126,9 @@ impl<'a> HostLink<'a> {
         let region = self.memory.open()?;
         let commands = Queue::open(region, names::COMMANDS)?;
         let mut sequence = Sequence::from_start();
-        let setpoints = if self.takes_setpoints {
+        let setpoints = if self.core == 1 {
             let ring = Ring::<Sample>::open(region, names::SETPOINTS)?;
-            // There is one core that takes them. If the role is taken, it was this one before its reset.
+            // Only core 1 takes them. If the role is taken, it was core 1 before its reset.
             Some(ring.consumer().unwrap_or_else(|_| {
                 sequence = Sequence::from_anywhere();
                 ring.take_over_consumer()

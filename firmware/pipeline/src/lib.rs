@@ -18,6 +18,10 @@
 //! | `commands` | Queue | Linux | whichever core comes first |
 //! | `linux` | Signal of [`HostStatus`] | Linux | whoever looks |
 //!
+//! A new session begins in two steps, so that nobody writes into it who still believes to be in the last one: whoever creates
+//! the region formats it, waits until the others have left (or may be taken for dead), and only then creates what is in it.
+//! Core 1 says so at the [`Gate`], Linux and the cores say so to each other by the session number in their status.
+//!
 //! The items flow for ever, each with its place in the sequence and a check word, so that a receiver finds any that is lost,
 //! doubled, torn, or from another session. Both cores are made of turns that never wait: a chip without a second core takes
 //! turns for both.
@@ -26,6 +30,7 @@
 mod data;
 mod device;
 mod filter;
+mod gate;
 mod host_link;
 mod places;
 mod sampler;
@@ -35,6 +40,8 @@ pub use data::{
 };
 pub use device::{Failure, Turn};
 pub use filter::Filter;
+pub use gate::Gate;
+pub use host_link::HostLink;
 pub use places::{names, Places, IVSHMEM, MPS2_AN521, RISCV_VIRT};
 pub use sampler::Sampler;
 

@@ -2,6 +2,7 @@
 
 use crate::data::{Answer, Calibration, Sample, Sequence, Smooth, Source, Status};
 use crate::device::{popped, pushed, Failure, Turn};
+use crate::gate::Gate;
 use crate::host_link::HostLink;
 use crate::places::names;
 use crate::{BATCH, QUEUE, RING};
@@ -13,7 +14,7 @@ use zeroipc_raw::RawRegion;
 
 /// What core 0 holds.
 #[derive(Debug)]
-pub struct Sampler<'a> {
+pub struct Sampler<'a, 's> {
     region: Region<'a>,
     calibration: Future<'a, Calibration>,
     offset: i32,
@@ -27,17 +28,32 @@ pub struct Sampler<'a> {
     readings: Producer<'a, Sample>,
     answers: Queue<'a, Answer>,
     status: SignalWriter<'a, Status>,
-    host: HostLink<'a>,
+    host: &'s mut HostLink<'a>,
+    gate: &'s Gate,
 }
 
-impl<'a> Sampler<'a> {
-    /// Creates the device's region, a new session, with all that is in it.
+impl<'a, 's> Sampler<'a, 's> {
+    /// Creates the device's region, a new session, with all that is in it; then core 1 is let in.
+    ///
+    /// Waits for core 1 at the `gate`.
     ///
     /// # Errors
     /// [`Failure`]: what cannot be created.
-    pub fn start(device: &'a RawRegion, host: &'a RawRegion) -> Result<Self, Failure> {
+    pub fn start(
+        device: &'a RawRegion,
+        host: &'s mut HostLink<'a>,
+        gate: &'s Gate,
+    ) -> Result<Self, Failure> {
+        gate.close();
+        let last = device.open().map_or(0, |region| region.session());
         let geometry = Geometry::new(WordSize::NATIVE, 64).unwrap_or(Geometry::SMALLEST);
         let region = device.create(&FormatOptions::new().geometry(geometry).max_entries(16))?;
+        while !gate.is_waited_at() {
+            core::hint::spin_loop();
+        }
+        if last != 0 {
+            host.wait_to_leave(last);
+        }
         let [own, other] = names::CORES;
         let status = Signal::create_single_writer(region, own, Status::default(), 4)?;
         Signal::create_single_writer(region, other, Status::default(), 4)?;
@@ -47,7 +63,7 @@ impl<'a> Sampler<'a> {
         let answers = Queue::create(region, names::ANSWERS, QUEUE)?;
         // Last: who finds this one finds all.
         let calibration = Future::create(region, names::CALIBRATION)?;
-        Ok(Sampler {
+        let sampler = Sampler {
             region,
             calibration,
             offset: 0,
@@ -59,8 +75,11 @@ impl<'a> Sampler<'a> {
             readings: readings.producer()?,
             answers,
             status: status.writer()?,
-            host: HostLink::new(host, 0, false),
-        })
+            host,
+            gate,
+        };
+        gate.open();
+        Ok(sampler)
     }
 
     /// The session that it created.
@@ -87,6 +106,9 @@ impl<'a> Sampler<'a> {
     /// # Errors
     /// [`Failure`]: a peer spoilt the region. Begin anew.
     pub fn turn(&mut self) -> Result<Turn, Failure> {
+        if self.gate.is_waited_at() {
+            return Err(Failure::Left);
+        }
         let session = self.session();
         let Some([samples, readings]) = &mut self.sources else {
             match self.calibration.try_get() {
