@@ -32,7 +32,7 @@ fn core_0() -> ! {
     let mut link = HostLink::new(&host, 0);
     board::release_core_1();
     loop {
-        let failure = match Sampler::start(&device, &mut link, &GATE) {
+        let failure = match Sampler::start(&device, &mut link, Some(&GATE)) {
             Ok(sampler) => sample(sampler),
             Err(failure) => {
                 say!("core 0: {failure:?}");

@@ -29,26 +29,28 @@ pub struct Sampler<'a, 's> {
     answers: Queue<'a, Answer>,
     status: SignalWriter<'a, Status>,
     host: &'s mut HostLink<'a>,
-    gate: &'s Gate,
+    gate: Option<&'s Gate>,
 }
 
 impl<'a, 's> Sampler<'a, 's> {
     /// Creates the device's region, a new session, with all that is in it; then core 1 is let in.
     ///
-    /// Waits for core 1 at the `gate`.
+    /// Waits for core 1 at the `gate`; `None` if this core takes the part of the other one as well, and has nothing open.
     ///
     /// # Errors
     /// [`Failure`]: what cannot be created.
     pub fn start(
         device: &'a RawRegion,
         host: &'s mut HostLink<'a>,
-        gate: &'s Gate,
+        gate: Option<&'s Gate>,
     ) -> Result<Self, Failure> {
-        gate.close();
+        if let Some(gate) = gate {
+            gate.close();
+        }
         let last = device.open().map_or(0, |region| region.session());
         let geometry = Geometry::new(WordSize::NATIVE, 64).unwrap_or(Geometry::SMALLEST);
         let region = device.create(&FormatOptions::new().geometry(geometry).max_entries(16))?;
-        while !gate.is_waited_at() {
+        while gate.is_some_and(|gate| !gate.is_waited_at()) {
             core::hint::spin_loop();
         }
         if last != 0 {
@@ -78,7 +80,9 @@ impl<'a, 's> Sampler<'a, 's> {
             host,
             gate,
         };
-        gate.open();
+        if let Some(gate) = gate {
+            gate.open();
+        }
         Ok(sampler)
     }
 
@@ -106,7 +110,7 @@ impl<'a, 's> Sampler<'a, 's> {
     /// # Errors
     /// [`Failure`]: a peer spoilt the region. Begin anew.
     pub fn turn(&mut self) -> Result<Turn, Failure> {
-        if self.gate.is_waited_at() {
+        if self.gate.is_some_and(Gate::is_waited_at) {
             return Err(Failure::Left);
         }
         let session = self.session();
