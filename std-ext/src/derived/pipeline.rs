@@ -98,10 +98,16 @@ impl<'a, U: Element> Pipeline<'a, U> {
     }
 
     /// The last value of the result, if there is one: what an operator may go on from.
-    #[must_use]
-    pub fn last(&self) -> Option<U> {
-        let last = self.count.checked_sub(1)?;
-        self.result.subscribe_at(last).ok()?.try_next().ok()
+    ///
+    /// # Errors
+    /// [`DeriveError::Overtaken`] if another driver has emitted so much meanwhile that it is gone; [`DeriveError::Corrupt`].
+    pub fn last(&self) -> Result<Option<U>, DeriveError> {
+        let Some(last) = self.count.checked_sub(1) else { return Ok(None) };
+        match self.result.get(last) {
+            Ok(value) => Ok(Some(value)),
+            Err(NextError::Lagged { .. }) => Err(DeriveError::Overtaken),
+            Err(_) => Err(DeriveError::Corrupt),
+        }
     }
 
     /// Subscribes to the stream `name`: where an earlier driver of this result was, or else as the target says.
