@@ -195,6 +195,10 @@ impl<'a, U: Element> Pipeline<'a, U> {
                         }
                         Err(EmitError::Timeout(_)) => return Ok(Ended::Stopped),
                         Err(EmitError::NotNext(_)) => return Err(DeriveError::Overtaken),
+                        // By another driver, who has emitted this value and the rest, too?
+                        Err(EmitError::Closed(_)) if self.result.next_sequence() > self.count => {
+                            return Err(DeriveError::Overtaken);
+                        }
                         Err(EmitError::Closed(_)) => return Err(DeriveError::ResultClosed),
                         Err(EmitError::Corrupt(_)) => return Err(DeriveError::Corrupt),
                         Err(_) => return Err(DeriveError::NoPublisher),
