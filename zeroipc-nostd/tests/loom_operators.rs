@@ -159,7 +159,7 @@ fn both_sides_wake_a_pair() {
 /// Two drivers of one derived stream: of each number there is one value, and who was too late knows.
 #[test]
 fn a_number_is_emitted_once() {
-    bounded(2).check(|| {
+    bounded(1).check(|| {
         let slab = Arc::new(Slab::new(1024));
         let geometry = Geometry::new(WordSize::Four, 8).unwrap();
         let options = FormatOptions::new().max_entries(2).geometry(geometry);
