@@ -104,7 +104,10 @@ fn agrees<T: Sample>(geometry: Geometry, capacity: usize, steps: &[Step]) {
         assert_eq!(channel.is_empty(), model.is_empty());
         let view = region.view();
         let info = view.inspect(&view.find("channel").unwrap()).unwrap();
-        assert_eq!((info.fill, info.capacity), (Some(model.len() as u64), channel.capacity() as u64));
+        assert_eq!(
+            (info.fill, info.capacity),
+            (Some(model.len() as u64), channel.capacity() as u64)
+        );
     }
 }
 
@@ -295,14 +298,14 @@ fn many_meet_at_few_places() {
             let senders = [0, 1, 2].map(|sender: u64| {
                 scope.spawn(move || (0..EACH).for_each(|n| channel.send(sender << 32 | n).unwrap()))
             });
-            let receivers =
-                [0; 3].map(|_| scope.spawn(|| channel.iter().collect::<Vec<_>>()));
+            let receivers = [0; 3].map(|_| scope.spawn(|| channel.iter().collect::<Vec<_>>()));
             senders.into_iter().for_each(|sender| sender.join().unwrap());
             channel.close();
             receivers.into_iter().flat_map(|receiver| receiver.join().unwrap()).collect()
         });
         all.sort_unstable();
-        let expected: Vec<_> = (0..3).flat_map(|sender| (0..EACH).map(move |n| sender << 32 | n)).collect();
+        let expected: Vec<_> =
+            (0..3).flat_map(|sender| (0..EACH).map(move |n| sender << 32 | n)).collect();
         assert_eq!(all, expected);
     }
 }
