@@ -3,8 +3,8 @@ use serde_json::Value;
 use std::fs;
 use std::mem::forget;
 use zeroipc::{
-    Array, Barrier, Event, EventMode, Future, Geometry, Latch, Lazy, Map, Memory, Monitor, Mutex,
-    Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack,
+    Array, Barrier, Channel, Event, EventMode, Future, Geometry, Latch, Lazy, Map, Memory, Monitor,
+    Mutex, Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack,
 };
 
 /// Where entry `index` of a table of version 1 is.
@@ -67,6 +67,8 @@ const KINDS: &[Made] = &[
     ("event", event_set, ["Event", "0", "1", "1"]),
     ("future", future_set, ["Future", "4", "1", "1"]),
     ("lazy", lazy_unevaluated, ["Lazy", "4", "1", "0"]),
+    ("channel", channel_of_2, ["Channel", "4", "4", "2"]),
+    ("rendezvous", rendezvous_alone, ["Channel", "4", "0", "0"]),
 ];
 
 fn stack_of_2(memory: &Memory, name: &str) {
@@ -129,6 +131,15 @@ fn future_set(memory: &Memory, name: &str) {
 
 fn lazy_unevaluated(memory: &Memory, name: &str) {
     Lazy::<u32>::create(memory, name).unwrap();
+}
+
+fn channel_of_2(memory: &Memory, name: &str) {
+    let channel = Channel::<u32>::create(memory, name, 3).unwrap();
+    (0..2).for_each(|n| channel.try_send(n).unwrap());
+}
+
+fn rendezvous_alone(memory: &Memory, name: &str) {
+    Channel::<u32>::create(memory, name, 0).unwrap();
 }
 
 fn event_set(memory: &Memory, name: &str) {
