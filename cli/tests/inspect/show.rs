@@ -3,9 +3,9 @@ use serde_json::Value;
 use std::fs;
 use std::mem::forget;
 use zeroipc::{
-    Array, Barrier, Event, EventMode, Future, Geometry, Latch, Lazy, Map, Memory, Monitor, Mutex,
-    Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Service, Set, Signal, Stack, Stream,
-    StreamOptions,
+    Array, Barrier, Channel, Event, EventMode, Future, Geometry, Latch, Lazy, Map, Memory, Monitor,
+    Mutex, Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Service, Set, Signal, Stack,
+    Stream, StreamOptions,
 };
 
 /// Where entry `index` of a table of version 1 is.
@@ -71,6 +71,8 @@ const KINDS: &[Made] = &[
     ("service", service_with_one_call, ["Service", "4", "3", "1"]),
     ("stream", stream_of_5, ["Stream", "4", "4", "4"]),
     ("stream of one", stream_of_one_with_3, ["Stream", "8", "4", "3"]),
+    ("channel", channel_of_2, ["Channel", "4", "4", "2"]),
+    ("rendezvous", rendezvous_alone, ["Channel", "4", "0", "0"]),
 ];
 
 fn stack_of_2(memory: &Memory, name: &str) {
@@ -150,6 +152,15 @@ fn stream_of_one_with_3(memory: &Memory, name: &str) {
     let stream = Stream::<u64>::create_with(memory, name, 4, &options).unwrap();
     let mut publisher = stream.publisher().unwrap();
     (0..3).for_each(|n| assert!(publisher.emit(n).is_ok()));
+}
+
+fn channel_of_2(memory: &Memory, name: &str) {
+    let channel = Channel::<u32>::create(memory, name, 3).unwrap();
+    (0..2).for_each(|n| channel.try_send(n).unwrap());
+}
+
+fn rendezvous_alone(memory: &Memory, name: &str) {
+    Channel::<u32>::create(memory, name, 0).unwrap();
 }
 
 fn event_set(memory: &Memory, name: &str) {
