@@ -26,6 +26,7 @@
 //! | [`Pool`] | alloc lock-free, free and handing over wait-free; slots that travel between parties without copying | yes |
 //! | [`Future`] | setting and trying wait-free; getting waits for who has promised to set it, notices its death | not if one party sets it |
 //! | [`Service`] | asking, taking and answering lock-free; a call waits for the server that took it, notices its death | yes |
+//! | [`Stream`] | a subscriber's next wait-free; emit lock-free, with any one party stopped anywhere inside, or wait-free from one publisher; with backpressure it waits for the slowest subscriber, notices its death | not with one publisher that overwrites |
 //! | [`Lazy`] | peeking wait-free; the others wait for who evaluates it, notice its death | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
@@ -79,14 +80,17 @@ mod wait;
 pub use array::{Array, Integer, Number};
 pub use codata::{Client, Pending, Request, Server, Service};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
+pub use codata::{Publisher, Stream, StreamOptions, Subscriber};
 pub use element::Element;
 pub use error::{
-    AcquireError, ArriveError, BarrierError, CallError, CountDownError, FutureError,
-    IndexOutOfBounds, LazyError, LockError, MapError, NameError, NextError, NoPlace, OnceError,
-    PartyError, PoolError, PopError, PopTimeoutError, PromiseError, PushError, PushTimeoutError,
-    RegionError, ReleaseError, ReplyError, RoleTaken, SignalError, StructureError, TryAcquireError,
-    TryLockError, UpdateError, WaitError,
+    AcquireError, ArriveError, BarrierError, CountDownError, FutureError, IndexOutOfBounds,
+    LazyError, LockError, MapError, NameError, NextError, NoPlace, OnceError, PartyError,
+    PoolError, PopError, PopTimeoutError, PromiseError, PushError, PushTimeoutError, RegionError,
+    ReleaseError, RoleTaken, SignalError, StructureError, TryAcquireError, TryLockError,
+    UpdateError, WaitError,
 };
+pub use error::{CallError, ReplyError};
+pub use error::{EmitError, PublisherError, SubscribeError};
 pub use geometry::{Geometry, WordSize};
 pub use map::{Exchange, Map, MapIter, MapOptions};
 pub use name::Name;

@@ -65,6 +65,9 @@ impl Kind {
     /// `Service`.
     pub const SERVICE: Kind = Kind::new(*b"SRVC");
 
+    /// [`Stream`](crate::Stream).
+    pub const STREAM: Kind = Kind::new(*b"STRM");
+
     const fn new(text: [u8; 4]) -> Self {
         Kind(u32::from_le_bytes(text))
     }
@@ -99,6 +102,7 @@ impl Kind {
             Kind::FUTURE => Some("Future"),
             Kind::LAZY => Some("Lazy"),
             Kind::SERVICE => Some("Service"),
+            Kind::STREAM => Some("Stream"),
             _ => None,
         }
     }

@@ -176,6 +176,7 @@ impl<'a> View<'a> {
             Kind::FUTURE => Some(codata::future_fill(part, &prefix).ok_or(corrupt)?),
             Kind::LAZY => Some(codata::lazy_fill(part, &prefix).ok_or(corrupt)?),
             Kind::SERVICE => Some(codata::service_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::STREAM => Some(codata::stream_fill(part, &prefix).ok_or(corrupt)?),
             _ => None,
         };
         Ok(StructureInfo {

@@ -4,14 +4,17 @@ mod future;
 mod lazy;
 mod outcome;
 mod rpc;
+mod stream;
 mod text;
 
 pub use future::{Future, FutureState, Promise};
 pub use lazy::{Evaluation, Lazy, LazyState};
 pub use rpc::{Client, Pending, Request, Server, Service};
+pub use stream::{Publisher, Stream, StreamOptions, Subscriber};
 pub use text::FailureText;
 
 // What a view says of each.
 pub(crate) use future::fill as future_fill;
 pub(crate) use lazy::fill as lazy_fill;
 pub(crate) use rpc::fill as service_fill;
+pub(crate) use stream::fill as stream_fill;

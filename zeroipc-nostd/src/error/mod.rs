@@ -8,6 +8,7 @@ mod operation;
 mod region;
 mod rpc;
 mod signal;
+mod stream;
 mod structure;
 mod waiting;
 
@@ -25,6 +26,7 @@ pub use operation::{
 pub use region::{NameError, RegionError};
 pub use rpc::{CallError, ReplyError};
 pub use signal::SignalError;
+pub use stream::{EmitError, PublisherError, SubscribeError};
 pub use structure::StructureError;
 pub use waiting::WaitError;
 

@@ -44,10 +44,10 @@
 //! behind, as in Michael and Scott 1996 (<https://doi.org/10.1145/248052.248106>).
 
 use super::entry::{Form, State};
-use super::spares::Spares;
 use super::Layout;
 use crate::element::Element;
 use crate::error::{PopError, PushError};
+use crate::slots::Spares;
 use crate::sync::{look_again, rest_after_a_look, Atomic, Racy, Span, Word, WrappedWords};
 use core::mem::size_of;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};

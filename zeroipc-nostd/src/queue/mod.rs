@@ -23,7 +23,6 @@ mod bulk;
 mod core;
 mod entry;
 mod grant;
-mod spares;
 
 pub use self::grant::{PopGrant, PushGrant, Refused};
 
