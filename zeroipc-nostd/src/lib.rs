@@ -78,6 +78,7 @@ mod view;
 mod wait;
 
 pub use array::{Array, Integer, Number};
+pub use codata::source::{self, Source};
 pub use codata::{Client, Pending, Request, Server, Service};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use codata::{Publisher, Stream, StreamOptions, Subscriber};

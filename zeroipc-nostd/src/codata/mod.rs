@@ -4,6 +4,7 @@ mod future;
 mod lazy;
 mod outcome;
 mod rpc;
+pub mod source;
 mod stream;
 mod text;
 
