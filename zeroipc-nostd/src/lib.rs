@@ -28,6 +28,7 @@
 //! | [`Service`] | asking, taking and answering lock-free; a call waits for the server that took it, notices its death | yes |
 //! | [`Stream`] | a subscriber's next wait-free; emit lock-free, with any one party stopped anywhere inside, or wait-free from one publisher; with backpressure it waits for the slowest subscriber, notices its death | not with one publisher that overwrites |
 //! | [`Lazy`] | peeking wait-free; the others wait for who evaluates it, notice its death | yes |
+//! | [`Channel`] | buffered: as `Queue`; without a buffer sender and receiver wait for each other; both can be selected from | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
 //!
@@ -79,6 +80,11 @@ mod wait;
 
 pub use array::{Array, Integer, Number};
 pub use codata::source::{self, Source};
+pub use codata::{
+    select, select_timeout, select_with, try_select, FutureCase, PopCase, PushCase, Selectable,
+    WaitCase,
+};
+pub use codata::{Channel, ChannelIter, ChannelTryIter, RecvCase, SendCase};
 pub use codata::{Client, Pending, Request, Server, Service};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use codata::{Publisher, Stream, StreamOptions, Subscriber};
@@ -92,6 +98,7 @@ pub use error::{
 };
 pub use error::{CallError, ReplyError};
 pub use error::{EmitError, PublisherError, SubscribeError};
+pub use error::{RecvError, SelectError, SendError, TryRecvError, TrySendError};
 pub use geometry::{Geometry, WordSize};
 pub use map::{Exchange, Map, MapIter, MapOptions};
 pub use name::Name;

@@ -68,6 +68,9 @@ impl Kind {
     /// [`Stream`](crate::Stream).
     pub const STREAM: Kind = Kind::new(*b"STRM");
 
+    /// [`Channel`](crate::Channel).
+    pub const CHANNEL: Kind = Kind::new(*b"CHAN");
+
     const fn new(text: [u8; 4]) -> Self {
         Kind(u32::from_le_bytes(text))
     }
@@ -103,6 +106,7 @@ impl Kind {
             Kind::LAZY => Some("Lazy"),
             Kind::SERVICE => Some("Service"),
             Kind::STREAM => Some("Stream"),
+            Kind::CHANNEL => Some("Channel"),
             _ => None,
         }
     }

@@ -235,6 +235,15 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// What those that wait sleep on.
+    pub(crate) fn sleepers(&self) -> &EventCount<'a> {
+        &self.sleepers
+    }
+
+    pub(crate) fn notifier(&self) -> Notifier<'a> {
+        self.notifier
+    }
+
     /// What resets it.
     #[must_use]
     pub fn mode(&self) -> EventMode {

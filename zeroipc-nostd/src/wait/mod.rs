@@ -232,7 +232,6 @@ pub(crate) trait Announce {
 
 /// [`Announce::wait_until`] for one of several things: `announce` adds the word of each to a set, as
 /// [`Announce::announce`] returns it, and one sleep waits for all.
-#[allow(dead_code)] // for what waits for several things
 pub(crate) fn wait_for_any<'a, R>(
     waiter: &dyn Wait,
     deadline: Option<u64>,
