@@ -83,7 +83,7 @@ fn a_closed_buffer_loses_nothing() {
 /// One has seen that it is closed and drained; then nothing comes to the other either.
 #[test]
 fn closed_is_for_ever() {
-    bounded(2).check(|| {
+    bounded(1).check(|| {
         let (slab, kernel) = (memory(WordSize::Four, 0), Kernel::new());
         let sender = party(&slab, &kernel, |region| open(region).try_send(ONE));
         let receivers = [0, 1].map(|_| {
@@ -102,7 +102,7 @@ fn closed_is_for_ever() {
 
 #[test]
 fn a_close_wakes_sleeping_receivers() {
-    bounded(2).check(|| {
+    bounded(1).check(|| {
         let (slab, kernel) = (memory(WordSize::Four, 0), Kernel::new());
         let receivers = [0, 1].map(|_| party(&slab, &kernel, |region| open(region).recv()));
         let closer = party(&slab, &kernel, |region| open(region).close());
@@ -158,7 +158,7 @@ fn one_after_another_at_one_place() {
 
 #[test]
 fn two_senders_meet_a_receiver() {
-    bounded(2).check(|| {
+    bounded(1).check(|| {
         let (slab, kernel) = (memory(WordSize::Four, 2), Kernel::new());
         let senders = [ONE, TWO]
             .map(|value| party(&slab, &kernel, move |region| send_in_no_time(region, value)));
@@ -174,7 +174,7 @@ fn two_senders_meet_a_receiver() {
 
 #[test]
 fn a_sender_meets_one_of_two_receivers() {
-    bounded(2).check(|| {
+    bounded(1).check(|| {
         let (slab, kernel) = (memory(WordSize::Four, 2), Kernel::new());
         let receivers = [0, 1].map(|_| party(&slab, &kernel, recv_in_no_time));
         let sender = party(&slab, &kernel, |region| send_in_no_time(region, ONE));
@@ -199,7 +199,7 @@ fn a_value_is_given_or_not() {
 /// One gives, one offers; the receiver, which sleeps if it must, gets one of them.
 #[test]
 fn given_and_offered_at_once() {
-    bounded(2).check(|| {
+    bounded(1).check(|| {
         let (slab, kernel) = (memory(WordSize::Four, 2), Kernel::new());
         let giver = party(&slab, &kernel, |region| open(region).try_send(ONE).is_ok());
         let sender = party(&slab, &kernel, |region| open(region).send(TWO));

@@ -117,7 +117,7 @@ fn two_selects_meet_or_miss() {
 /// A select that could be taken at one place and take at another, between a plain receiver and a plain sender.
 #[test]
 fn a_select_between_a_receiver_and_a_sender() {
-    bounded(2).check(|| {
+    bounded(1).check(|| {
         let (slab, kernel) = (memory(1), Kernel::new());
         let select = party(&slab, &kernel, |region| send_or_recv(region, "a", ONE, "b", false));
         let receiver = party(&slab, &kernel, |region| recv_in_no_time(region, "a"));
@@ -134,7 +134,7 @@ fn a_select_between_a_receiver_and_a_sender() {
 /// A select waits for two senders; one of them gets through.
 #[test]
 fn a_select_receives_from_one_of_two() {
-    bounded(2).check(|| {
+    bounded(1).check(|| {
         let (slab, kernel) = (memory(1), Kernel::new());
         let senders = [("a", ONE), ("b", TWO)].map(|(name, value)| {
             party(&slab, &kernel, move |region| send_in_no_time(region, name, value))
@@ -156,7 +156,7 @@ fn a_select_receives_from_one_of_two() {
 /// Given to one that selects and might be taking from another at that moment.
 #[test]
 fn a_value_is_given_to_a_select_or_not() {
-    bounded(2).check(|| {
+    bounded(1).check(|| {
         let (slab, kernel) = (memory(1), Kernel::new());
         let giver = party(&slab, &kernel, |region| open(region, "a").try_send(ONE).is_ok());
         let sender = party(&slab, &kernel, |region| send_in_no_time(region, "b", TWO));
