@@ -99,12 +99,13 @@ pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, 
 pub use codata::{Publisher, Stream, StreamOptions, Subscriber};
 pub use element::Element;
 pub use error::{
-    AcquireError, ArriveError, BarrierError, CallError, CountDownError, FutureError,
-    IndexOutOfBounds, LazyError, LockError, MapError, NameError, NextError, NoPlace, OnceError,
-    PartyError, PoolError, PopError, PopTimeoutError, PromiseError, PushError, PushTimeoutError,
-    RegionError, ReleaseError, ReplyError, RoleTaken, SignalError, StructureError, TryAcquireError,
-    TryLockError, UpdateError, WaitError,
+    AcquireError, ArriveError, BarrierError, CountDownError, FutureError, IndexOutOfBounds,
+    LazyError, LockError, MapError, NameError, NextError, NoPlace, OnceError, PartyError,
+    PoolError, PopError, PopTimeoutError, PromiseError, PushError, PushTimeoutError, RegionError,
+    ReleaseError, RoleTaken, SignalError, StructureError, TryAcquireError, TryLockError,
+    UpdateError, WaitError,
 };
+pub use error::{CallError, ReplyError};
 pub use error::{EmitError, PublisherError, SubscribeError};
 pub use error::{RecvError, SelectError, SendError, TryRecvError, TrySendError};
 pub use geometry::{Geometry, WordSize};
