@@ -329,6 +329,11 @@ impl<'a, T: Element> Future<'a, T> {
         Err(FutureError::Corrupt)
     }
 
+    /// What those that wait sleep on.
+    pub(super) fn sleepers(&self) -> &Outcome<'a, T> {
+        &self.outcome
+    }
+
     /// Which use of the slot this handle stands for.
     #[must_use]
     pub fn generation(&self) -> u64 {

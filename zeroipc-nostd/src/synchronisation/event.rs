@@ -82,8 +82,8 @@ impl EventMode {
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
     state: Atomic<'a, u32>,
-    pub(crate) sleepers: EventCount<'a>,
-    pub(crate) notifier: Notifier<'a>,
+    sleepers: EventCount<'a>,
+    notifier: Notifier<'a>,
     mode: EventMode,
 }
 
@@ -240,6 +240,15 @@ impl<'a> Event<'a> {
     pub(crate) fn was_set_since(&self, began: u32) -> bool {
         let state = self.state();
         state & SET != 0 || state != began
+    }
+
+    /// What those that wait sleep on.
+    pub(crate) fn sleepers(&self) -> &EventCount<'a> {
+        &self.sleepers
+    }
+
+    pub(crate) fn notifier(&self) -> Notifier<'a> {
+        self.notifier
     }
 
     /// What resets it.
