@@ -81,12 +81,13 @@ mod wait;
 mod watch;
 
 pub use array::{Array, Elements, Integer, Number};
-#[cfg(feature = "futures-core")]
-pub use asynchronous::Waits;
 pub use asynchronous::{
-    EventWait, FutureGet, Operation, QueuePop, QueuePush, Reactor, Repeatable, RingPop, RingPush,
-    SemaphoreAcquire, Ticket, Waiting, WakerTable, Wakes, WatchError, WithReactor,
+    ChannelRecv, ChannelSend, EventWait, FutureGet, Operation, PublisherEmit, QueuePop, QueuePush,
+    Reactor, Repeatable, RingPop, RingPush, SemaphoreAcquire, StreamEmit, SubscriberNext, Ticket,
+    Waiting, WakerTable, Wakes, WatchError, WithReactor,
 };
+#[cfg(feature = "futures-core")]
+pub use asynchronous::{ChannelStream, SubscriberStream, Waits};
 pub use codata::eventual::{self, all, all_of, any, Eventual};
 pub use codata::source::{self, Source};
 pub use codata::{

@@ -72,9 +72,9 @@ const MAX_SPARES: u32 = 1024;
 #[derive(Debug)]
 pub struct Queue<'a, T> {
     core: ByWord<Core<'a, T, u32>, Core<'a, T, Wide>>,
-    pub(crate) items: EventCount<'a>,
-    pub(crate) space: EventCount<'a>,
-    pub(crate) notifier: Notifier<'a>,
+    items: EventCount<'a>,
+    space: EventCount<'a>,
+    notifier: Notifier<'a>,
 }
 
 impl<T> Clone for Queue<'_, T> {

@@ -230,6 +230,18 @@ impl<'a, T: Element> Channel<'a, T> {
         block_bytes(geometry, rendezvous::Layout::of(&prefix)?.size)
     }
 
+    /// The buffer, if it has one.
+    pub(crate) fn buffer(&self) -> Option<&Queue<'a, T>> {
+        match &self.form {
+            Form::Buffered(queue) => Some(queue),
+            Form::Rendezvous(_) => None,
+        }
+    }
+
+    pub(crate) fn notifier(&self) -> Notifier<'a> {
+        self.notifier
+    }
+
     fn meeting<'c>(&self, rendezvous: &'c Rendezvous<'a, T>) -> Meeting<'c, 'a, T> {
         Meeting { rendezvous, closed: self.closed }
     }
