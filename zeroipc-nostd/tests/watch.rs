@@ -200,7 +200,7 @@ proptest! {
             for _ in 0..count {
                 version += 1;
                 match &mut writer {
-                    Some(writer) => drop(writer.set(Sample::nth(version))),
+                    Some(writer) => assert_eq!(writer.set(Sample::nth(version)), version),
                     None => assert_eq!(signal.set(Sample::nth(version)), Ok(version)),
                 }
             }
@@ -481,7 +481,7 @@ fn a_signal_in_use_is_followed() {
             let mut writer = signal.writer().ok();
             for n in 1..MANY {
                 match &mut writer {
-                    Some(writer) => drop(writer.set(triple(n))),
+                    Some(writer) => assert_eq!(writer.set(triple(n)), n),
                     None => assert_eq!(signal.set(triple(n)), Ok(n)),
                 }
             }
