@@ -164,7 +164,7 @@ fn a_stream_of_many_publishers() {
             let stream = Stream::<Pair>::create_with(region, "it", 2, &options).unwrap();
             stream.try_emit(pair(0)).unwrap();
         },
-        (2, 3),
+        (1, 2),
         |region, last| {
             let stream = unexplored(|| Stream::<Pair>::open(region, "it").unwrap());
             for n in 1..=last {
@@ -183,7 +183,7 @@ fn a_stream_of_one_publisher() {
             let stream = Stream::<Pair>::create_with(region, "it", 2, &options).unwrap();
             stream.publisher().unwrap().try_emit(pair(0)).unwrap();
         },
-        (2, 3),
+        (1, 2),
         |region, last| {
             let stream = unexplored(|| Stream::<Pair>::open(region, "it").unwrap());
             let mut publisher = unexplored(|| stream.publisher().unwrap());
