@@ -63,11 +63,12 @@ fn look(watch: &mut Watch<'_>, looks: u32) -> (Vec<(u64, u32)>, u64) {
 /// A watcher beside one party, `used`, which goes through values from 1 up to `last`, value n being of sequence n. Value 0 is there.
 fn beside(
     word: WordSize,
+    preemptions: usize,
     create: fn(Region<'_>),
     (looks, last): (u32, u64),
     used: fn(Region<'_>, u32),
 ) {
-    bounded(2).check(move || {
+    bounded(preemptions).check(move || {
         let slab = slab(word, create);
         let watcher = {
             let slab = slab.clone();
@@ -93,6 +94,7 @@ fn beside(
 fn a_queue_in_use(word: WordSize) {
     beside(
         word,
+        2,
         |region| {
             let queue = Queue::<Pair>::create_with_spares(region, "it", 2, 1).unwrap();
             queue.try_push(pair(0)).unwrap();
@@ -123,6 +125,7 @@ fn a_queue_in_use_with_8_byte_words() {
 fn a_signal_of_many_writers() {
     beside(
         WordSize::Four,
+        2,
         |region| {
             Signal::create_with_slots(region, "it", pair(0), 3).unwrap();
         },
@@ -140,6 +143,7 @@ fn a_signal_of_many_writers() {
 fn a_signal_of_one_writer() {
     beside(
         WordSize::Eight,
+        2,
         |region| {
             Signal::create_single_writer(region, "it", pair(0), 2).unwrap();
         },
@@ -159,6 +163,7 @@ fn a_signal_of_one_writer() {
 fn a_stream_of_many_publishers() {
     beside(
         WordSize::Four,
+        1,
         |region| {
             let options = StreamOptions::new().publishers(1);
             let stream = Stream::<Pair>::create_with(region, "it", 2, &options).unwrap();
@@ -178,6 +183,7 @@ fn a_stream_of_many_publishers() {
 fn a_stream_of_one_publisher() {
     beside(
         WordSize::Eight,
+        1,
         |region| {
             let options = StreamOptions::new().single_publisher();
             let stream = Stream::<Pair>::create_with(region, "it", 2, &options).unwrap();
