@@ -5,7 +5,7 @@ use super::Stream;
 use crate::element::Element;
 use crate::error::EmitError;
 use crate::role::Token;
-use crate::sync::{by_word, ByWord, Wide, Word};
+use crate::sync::{by_word, hook, ByWord, Wide, Word};
 use crate::wait::{Limit, Wait};
 use core::time::Duration;
 
@@ -152,6 +152,9 @@ impl<'a, T: Element> Publisher<'a, T> {
 
 impl<T> Drop for Publisher<'_, T> {
     fn drop(&mut self) {
+        if hook::is_abandoned() {
+            return;
+        }
         self.stream.role.release(&self.token);
     }
 }

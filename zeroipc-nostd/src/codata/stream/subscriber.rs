@@ -118,7 +118,9 @@ impl<'a, T: Element> Subscriber<'a, T> {
     #[inline]
     pub fn try_next(&mut self) -> Result<T, NextError> {
         let next = by_word!(&mut self.half, half => half.try_next());
-        self.stream.tell_publishers();
+        if let Ok(_) | Err(NextError::Lagged { .. }) = next {
+            self.stream.tell_publishers();
+        }
         next
     }
 
