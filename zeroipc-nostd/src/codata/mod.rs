@@ -17,4 +17,4 @@ pub(crate) use lazy::fill as lazy_fill;
 pub(crate) use stream::fill as stream_fill;
 
 // And follows.
-pub(crate) use stream::StreamWatch;
+pub(crate) use stream::StreamObserver;

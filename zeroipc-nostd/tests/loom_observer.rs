@@ -3,7 +3,7 @@
 //! Of a Queue, a Signal and a Stream. Of a Ring there is none: there the watcher relies on stores that become visible to all others at once,
 //! which all memory does that ZeroIPC runs on, but not the model's (see `ring/watch.rs`).
 //!
-//! Run by `RUSTFLAGS="--cfg loom" cargo test --release -p zeroipc-nostd --test loom_watch`. Preemptions are bounded as each
+//! Run by `RUSTFLAGS="--cfg loom" cargo test --release -p zeroipc-nostd --test loom_observer`. Preemptions are bounded as each
 //! model says; the bound can be raised by `LOOM_MAX_PREEMPTIONS`.
 #![cfg(loom)]
 
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use zerocopy::IntoBytes;
 use zeroipc_nostd::testing::{unexplored, Slab};
 use zeroipc_nostd::{
-    FormatOptions, Geometry, NextError, Queue, Region, Signal, Stream, StreamOptions, Watch,
+    FormatOptions, Geometry, NextError, Observer, Queue, Region, Signal, Stream, StreamOptions,
     WordSize,
 };
 
@@ -43,7 +43,7 @@ fn region(slab: &Slab) -> Region<'_> {
 }
 
 /// The next so many looks: what was seen, as (sequence, number), and how many were missed.
-fn look(watch: &mut Watch<'_>, looks: u32) -> (Vec<(u64, u32)>, u64) {
+fn look(watch: &mut Observer<'_>, looks: u32) -> (Vec<(u64, u32)>, u64) {
     let mut seen = Vec::new();
     for _ in 0..looks {
         let mut value: Pair = [0; 2];
@@ -73,7 +73,7 @@ fn beside(
         let watcher = {
             let slab = slab.clone();
             thread::spawn(move || {
-                let mut watch = unexplored(|| region(&slab).view().watch("it").unwrap());
+                let mut watch = unexplored(|| region(&slab).view().observe("it").unwrap());
                 unexplored(|| watch.rewind(1));
                 look(&mut watch, looks)
             })

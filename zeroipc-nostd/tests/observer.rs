@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use zerocopy::IntoBytes;
 use zeroipc_nostd::{
-    Array, FormatOptions, Geometry, IndexOutOfBounds, Kind, NextError, Queue, Region, Ring, Seen,
-    Signal, Stack, Stream, StreamOptions, StructureError, View, Watch, WordSize,
+    Array, FormatOptions, Geometry, IndexOutOfBounds, Kind, NextError, Observer, Queue, Region,
+    Ring, Seen, Signal, Stack, Stream, StreamOptions, StructureError, View, WordSize,
 };
 
 #[derive(Debug, Clone)]
@@ -120,7 +120,7 @@ fn agrees<T: Sample>(geometry: Geometry, kept: Kept, capacity: usize, taken: boo
         }
     };
     let stays = matches!(kept, Kept::Stream | Kept::StreamOfOne);
-    let mut watch = region.view().watch("it").unwrap();
+    let mut watch = region.view().observe("it").unwrap();
     assert_eq!(watch.elem_size(), size_of::<T>());
     if taken {
         watch = watch.including_taken();
@@ -189,7 +189,7 @@ proptest! {
             Signal::create_with_slots(region, "s", <[u8; 10]>::nth(0), slots).unwrap()
         };
         let mut writer = signal.writer().ok();
-        let mut watch = region.view().watch("s").unwrap();
+        let mut watch = region.view().observe("s").unwrap();
         let mut value = [0; 10];
         assert_eq!(watch.try_next(&mut value), Err(NextError::Empty));
         watch.rewind(1);
@@ -240,7 +240,7 @@ fn counts_on_where_words_wrap_around() {
         let region = Region::open(memory.span()).unwrap();
         let ring = Ring::<u32>::open(region, "ring").unwrap();
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-        let mut watch = region.view().watch("ring").unwrap();
+        let mut watch = region.view().observe("ring").unwrap();
         let mut value = [0; 4];
         for n in 0..10_u32 {
             producer.try_push(n).unwrap();
@@ -282,14 +282,14 @@ fn other_structures_are_refused() {
     let view = region.view();
     Stack::<u32>::create(region, "stack", 4).unwrap();
     Array::<u32>::create(region, "array", 4).unwrap();
-    let refused = |found: Result<Watch<'_>, StructureError>| found.map(|_| ()).unwrap_err();
+    let refused = |found: Result<Observer<'_>, StructureError>| found.map(|_| ()).unwrap_err();
     for (text, kind) in [("stack", Kind::STACK), ("array", Kind::ARRAY), (".region", Kind::REGION)]
     {
-        let found = refused(view.watch(text));
+        let found = refused(view.observe(text));
         assert!(matches!(found, StructureError::NotAFlow { kind: k, .. } if k == kind), "{found}");
     }
-    assert!(matches!(refused(view.watch("nothing")), StructureError::NotFound { .. }));
-    assert!(matches!(refused(view.watch("")), StructureError::Name(_)));
+    assert!(matches!(refused(view.observe("nothing")), StructureError::NotFound { .. }));
+    assert!(matches!(refused(view.observe("")), StructureError::Name(_)));
     let found = view.elements("stack").map(|_| ()).unwrap_err();
     assert!(matches!(found, StructureError::WrongKind { .. }), "{found}");
     assert!(view.elements("nothing").is_err());
@@ -304,7 +304,7 @@ fn triple(n: u64) -> Triple {
 
 /// Follows until `done` was set before a look found nothing; checks that each value is that of its sequence. How many were seen, and
 /// how many missed.
-fn follow(mut watch: Watch<'_>, done: &AtomicBool) -> (u64, u64) {
+fn follow(mut watch: Observer<'_>, done: &AtomicBool) -> (u64, u64) {
     let mut value: Triple = [0; 3];
     let (mut seen, mut expected, mut missed) = (0, 0, 0);
     loop {
@@ -325,8 +325,8 @@ fn follow(mut watch: Watch<'_>, done: &AtomicBool) -> (u64, u64) {
     }
 }
 
-fn watch(view: View<'_>, taken: bool) -> Watch<'_> {
-    let watch = view.watch("it").unwrap();
+fn watch(view: View<'_>, taken: bool) -> Observer<'_> {
+    let watch = view.observe("it").unwrap();
     if taken {
         watch.including_taken()
     } else {
@@ -418,7 +418,7 @@ fn a_queue_in_use_is_followed() {
 }
 
 /// As [`follow`], of several producers: each value whole and at most once, each producer's in order.
-fn follow_any(mut watch: Watch<'_>, done: &AtomicBool) -> u64 {
+fn follow_any(mut watch: Observer<'_>, done: &AtomicBool) -> u64 {
     let mut value: Triple = [0; 3];
     let mut last = [None; 2];
     let mut sequences = None;
@@ -457,7 +457,7 @@ fn a_signal_in_use_is_followed() {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             let watcher = scope.spawn(|| {
-                let mut watch = region.view().watch("it").unwrap();
+                let mut watch = region.view().observe("it").unwrap();
                 watch.rewind(1);
                 let mut value: Triple = [0; 3];
                 let (mut last, mut seen) = (None, 0);
@@ -512,7 +512,7 @@ fn watching_changes_nothing() {
     let view = View::from_bytes(&before).unwrap();
     let mut value = [0; 4];
     for (name, count) in [("ring", 5), ("queue", 5), ("signal", 1)] {
-        let mut watch = view.watch(name).unwrap().including_taken();
+        let mut watch = view.observe(name).unwrap().including_taken();
         watch.rewind(u64::MAX);
         assert_eq!(std::iter::from_fn(|| watch.try_next(&mut value).ok()).count(), count);
     }
