@@ -53,7 +53,9 @@ mod mapping;
 mod memory;
 mod name;
 mod options;
+mod reactor;
 mod read_only;
+mod watch;
 
 pub use error::Error;
 pub use futex::Futex;
@@ -61,3 +63,4 @@ pub use list::{list, Listing};
 pub use memory::Memory;
 pub use options::Options;
 pub use read_only::ReadOnlyMemory;
+pub use watch::Watch;

@@ -27,6 +27,7 @@
 //! | [`Future`] | setting and trying wait-free; getting waits for who has promised to set it, notices its death | not if one party sets it |
 //! | [`Stream`] | a subscriber's next wait-free; emit lock-free, with any one party stopped anywhere inside, or wait-free from one publisher; with backpressure it waits for the slowest subscriber, notices its death | not with one publisher that overwrites |
 //! | [`Lazy`] | peeking wait-free; the others wait for who evaluates it, notice its death | yes |
+//! | [`Channel`] | buffered: as `Queue`; without a buffer sender and receiver wait for each other; both can be selected from | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
 //!
@@ -54,6 +55,7 @@
 compile_error!("ZeroIPC regions are little-endian: big-endian targets are not supported");
 
 mod array;
+mod asynchronous;
 mod codata;
 mod element;
 mod error;
@@ -78,6 +80,19 @@ mod view;
 mod wait;
 
 pub use array::{Array, Elements, Integer, Number};
+pub use asynchronous::{
+    ChannelRecv, ChannelSend, EventWait, FutureGet, Operation, PublisherEmit, QueuePop, QueuePush,
+    Reactor, Repeatable, RingPop, RingPush, SemaphoreAcquire, StreamEmit, SubscriberNext, Ticket,
+    Waiting, WakerTable, Wakes, WatchError, WithReactor,
+};
+#[cfg(feature = "futures-core")]
+pub use asynchronous::{ChannelStream, SubscriberStream, Waits};
+pub use codata::eventual::{self, all, all_of, any, Eventual};
+pub use codata::{
+    select, select_timeout, select_with, try_select, FutureCase, PopCase, PushCase, Selectable,
+    WaitCase,
+};
+pub use codata::{Channel, ChannelIter, ChannelTryIter, RecvCase, SendCase};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use codata::{Publisher, Stream, StreamOptions, Subscriber};
 pub use element::Element;
@@ -89,6 +104,7 @@ pub use error::{
     UpdateError, WaitError,
 };
 pub use error::{EmitError, PublisherError, SubscribeError};
+pub use error::{RecvError, SelectError, SendError, TryRecvError, TrySendError};
 pub use geometry::{Geometry, WordSize};
 pub use map::{Exchange, Map, MapIter, MapOptions};
 pub use name::Name;

@@ -65,6 +65,8 @@ impl Kind {
 
     /// [`Stream`](crate::Stream).
     pub const STREAM: Kind = Kind::new(*b"STRM");
+    /// [`Channel`](crate::Channel).
+    pub const CHANNEL: Kind = Kind::new(*b"CHAN");
 
     const fn new(text: [u8; 4]) -> Self {
         Kind(u32::from_le_bytes(text))
@@ -100,6 +102,7 @@ impl Kind {
             Kind::FUTURE => Some("Future"),
             Kind::LAZY => Some("Lazy"),
             Kind::STREAM => Some("Stream"),
+            Kind::CHANNEL => Some("Channel"),
             _ => None,
         }
     }

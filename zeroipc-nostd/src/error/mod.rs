@@ -1,5 +1,6 @@
 //! What can go wrong, one enum per concern. Each message says what to do next where that is known.
 
+mod channel;
 mod codata;
 mod counting;
 mod locking;
@@ -11,6 +12,7 @@ mod stream;
 mod structure;
 mod waiting;
 
+pub use channel::{RecvError, SelectError, SendError, TryRecvError, TrySendError};
 pub use codata::{FutureError, LazyError, NextError, PromiseError};
 pub use counting::{
     AcquireError, ArriveError, BarrierError, CountDownError, NoPlace, OnceError, PartyError,

@@ -81,9 +81,9 @@ pub struct Ring<'a, T> {
     ends: ByWord<Ends<'a, T, u32>, Ends<'a, T, Wide>>,
     producer: Role<'a>,
     consumer: Role<'a>,
-    items: Doorbell<'a>,
-    space: Doorbell<'a>,
-    notifier: Notifier<'a>,
+    pub(crate) items: Doorbell<'a>,
+    pub(crate) space: Doorbell<'a>,
+    pub(crate) notifier: Notifier<'a>,
     capacity: usize,
 }
 

@@ -13,6 +13,8 @@
 mod atomic;
 pub(crate) mod hook;
 mod number;
+mod private_cell;
+mod waker_slot;
 mod word;
 
 #[cfg(loom)]
@@ -32,6 +34,7 @@ pub(crate) use number::{Bitwise, Change, NativeInteger};
 pub use real::Span;
 #[cfg(not(loom))]
 pub(crate) use real::{Cells, Racy, Raw, Shared, Slots, Words, Wrapped, WrappedWords};
+pub(crate) use waker_slot::{Refused, WakerSlot};
 pub(crate) use word::{by_word, native_cas, ByWord, Wide, Word, HAS_WIDE};
 
 /// Orders an earlier read-modify-write of this thread before its later loads.

@@ -106,6 +106,11 @@ impl<'a> Span<'a> {
         Some(Span { slab: self.slab, start: self.start + offset, len })
     }
 
+    pub(crate) fn offset_in(&self, outer: &Span<'_>) -> Option<u64> {
+        core::ptr::eq(self.slab, outer.slab).then_some(())?;
+        Some(self.start.checked_sub(outer.start)? as u64)
+    }
+
     fn at(&self, offset: usize, size: usize) -> Option<usize> {
         (offset.checked_add(size)? <= self.len).then_some(self.start + offset)
     }

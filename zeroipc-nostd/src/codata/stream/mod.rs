@@ -51,7 +51,7 @@ use crate::region::{elem_size, open_or_create, Region};
 use crate::role::Role;
 use crate::sync::{by_word, ByWord, Span, Wide, Word};
 use crate::table::block_bytes;
-use crate::wait::{Announce, Broadcast, EventCount, Limit, Notifier, Wait};
+use crate::wait::{Announce, Bell, Broadcast, EventCount, Limit, Notifier, Wait};
 use ::core::time::Duration;
 
 /// One value after another, for any number of subscribers in any party, each with its own cursor.
@@ -477,6 +477,24 @@ impl<'a, T: Element> Stream<'a, T> {
     #[must_use]
     pub fn registered_subscribers(&self) -> usize {
         by_word!(&self.core, core => core.places.map_or(0, |places| places.registered()))
+    }
+
+    /// What subscribers sleep on.
+    pub(crate) fn values_bell(&self) -> Bell<'a> {
+        match self.sleepers {
+            Sleepers::ByAnybody(count) => Bell::all(count),
+            Sleepers::Unannounced(word) => Bell::unannounced(word),
+            Sleepers::ByOne(broadcast) => broadcast.into(),
+        }
+    }
+
+    /// What publishers sleep on.
+    pub(crate) fn space_bell(&self) -> Bell<'a> {
+        Bell::all(self.space)
+    }
+
+    pub(crate) fn notifier(&self) -> Notifier<'a> {
+        self.notifier
     }
 
     /// How many values are kept.

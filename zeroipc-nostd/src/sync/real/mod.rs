@@ -109,6 +109,12 @@ impl<'a> Span<'a> {
         Some(Span { base, len, life: PhantomData })
     }
 
+    /// How far from the start of `outer` it begins; `None` if it is no part of it.
+    pub(crate) fn offset_in(&self, outer: &Span<'_>) -> Option<u64> {
+        let offset = (self.base.as_ptr() as usize).checked_sub(outer.base.as_ptr() as usize)?;
+        (offset.checked_add(self.len)? <= outer.len).then_some(offset as u64)
+    }
+
     /// A pointer to `size` bytes at `offset`, if they lie inside and the address is a multiple of `align`.
     fn at(&self, offset: usize, size: usize, align: usize) -> Option<NonNull<u8>> {
         if offset.checked_add(size)? > self.len {
