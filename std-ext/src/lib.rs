@@ -123,6 +123,12 @@
 //! `zeroipc-inspect list` shows the regions of this machine, and `zeroipc-inspect show /sensor_data` what is in one, both
 //! without writing to it; [`list`] and [`ReadOnlyMemory`] do so in a program.
 
+mod derived;
+
+pub use derived::{
+    derive, unfold, DeriveError, Derived, Driver, Ended, Pipeline, State, StreamExt, Target,
+    Tracked,
+};
 #[doc(inline)]
 pub use zeroipc_nostd::*;
 #[doc(inline)]

@@ -88,6 +88,7 @@ pub use asynchronous::{
 #[cfg(feature = "futures-core")]
 pub use asynchronous::{ChannelStream, SubscriberStream, Waits};
 pub use codata::eventual::{self, all, all_of, any, Eventual};
+pub use codata::source::{self, Source};
 pub use codata::{
     select, select_timeout, select_with, try_select, FutureCase, PopCase, PushCase, Selectable,
     WaitCase,

@@ -139,15 +139,15 @@ fn overwritten_under_a_subscriber(form: Form, emits: u32, preemptions: usize) {
 
 #[test]
 fn overwritten_by_one_of_many_publishers() {
-    overwritten_under_a_subscriber(MANY, 3, 3);
-    overwritten_under_a_subscriber(Form { word: WordSize::Eight, ..MANY }, 3, 3);
+    overwritten_under_a_subscriber(MANY, 2, 2);
+    overwritten_under_a_subscriber(Form { word: WordSize::Eight, ..MANY }, 2, 2);
 }
 
 #[test]
 fn overwritten_by_the_only_publisher() {
-    overwritten_under_a_subscriber(LOAD_STORE, 2, 4);
-    overwritten_under_a_subscriber(Form { capacity: 2, ..LOAD_STORE }, 3, 3);
-    overwritten_under_a_subscriber(Form { word: WordSize::Eight, ..SINGLE }, 2, 4);
+    overwritten_under_a_subscriber(LOAD_STORE, 2, 2);
+    overwritten_under_a_subscriber(Form { capacity: 2, ..LOAD_STORE }, 3, 2);
+    overwritten_under_a_subscriber(Form { word: WordSize::Eight, ..SINGLE }, 2, 2);
 }
 
 /// Two publishers, one lap or several: each value once, in one order, and its number is what its publisher was told.
@@ -185,13 +185,13 @@ fn both_slots_are_there(stream: Stream<'_, Pair>) {
 
 #[test]
 fn two_publishers_keep_one_order() {
-    two_publishers(Form { capacity: 2, ..MANY }, 2, 3);
+    two_publishers(Form { capacity: 2, ..MANY }, 2, 2);
 }
 
 #[test]
 fn two_publishers_at_one_entry() {
-    two_publishers(MANY, 2, 3);
-    two_publishers(Form { word: WordSize::Eight, ..MANY }, 1, 4);
+    two_publishers(MANY, 2, 2);
+    two_publishers(Form { word: WordSize::Eight, ..MANY }, 1, 3);
 }
 
 /// What one party did before it emitted is seen by who takes a later value of another.
@@ -348,7 +348,9 @@ fn a_newcomer_misses_nothing() {
         let other = thread::spawn(move || {
             let mut other = unexplored(|| open(&sharing).subscribe().unwrap());
             let publisher = party(&sharing, |stream| {
-                (0..4).for_each(|n| drop(stream.try_emit(pair(n))));
+                (0..4).for_each(|n| {
+                    let _ = stream.try_emit(pair(n));
+                });
             });
             let newcomer = party(&sharing, |stream| {
                 let mut newcomer = stream.subscribe().unwrap();
@@ -380,7 +382,7 @@ fn a_publisher_that_stops_anywhere() {
     for step in 0.. {
         let reached = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let seen = reached.clone();
-        bounded(2).check(move || {
+        bounded(1).check(move || {
             let slab = memory(MANY, 1);
             let stopped = party(&slab, move |stream| abandon_at(step, || stream.try_emit(pair(7))));
             let other = party(&slab, |stream| {

@@ -6,6 +6,7 @@ mod future;
 mod lazy;
 mod outcome;
 mod select;
+pub mod source;
 mod stream;
 mod text;
 

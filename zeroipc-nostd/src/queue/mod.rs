@@ -36,7 +36,7 @@ use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
 use crate::sync::{by_word, ByWord, Span, Wide};
 use crate::table::block_bytes;
-use crate::wait::{deadline_after, Announce, EventCount, Notifier, Wait};
+use crate::wait::{deadline_after, Announce, EventCount, Notifier, Wait, WaitWord};
 use ::core::time::Duration;
 
 const ITEMS: u64 = 24;
@@ -282,6 +282,11 @@ impl<'a, T: Element> Queue<'a, T> {
     /// What producers sleep on.
     pub(crate) fn space(&self) -> &EventCount<'a> {
         &self.space
+    }
+
+    /// Announces a sleeper for elements.
+    pub(crate) fn announced_for_items(&self) -> (WaitWord<'a>, u32) {
+        self.items.announced()
     }
 
     pub(crate) fn notifier(&self) -> Notifier<'a> {

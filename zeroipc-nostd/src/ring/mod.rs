@@ -248,6 +248,10 @@ impl<'a, T: Element> Ring<'a, T> {
         Consumer::new(*self, self.consumer.take_over())
     }
 
+    pub(crate) fn notifier(&self) -> Notifier<'a> {
+        self.notifier
+    }
+
     /// How many elements fit.
     #[must_use]
     pub fn capacity(&self) -> usize {

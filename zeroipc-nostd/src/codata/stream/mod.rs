@@ -25,6 +25,7 @@
 //! The algorithm is in `core.rs`, that of backpressure in `places.rs`.
 
 mod core;
+mod emit_at;
 mod entry;
 mod layout;
 mod observe;
@@ -45,6 +46,7 @@ use self::subscriber::Half;
 use crate::element::Element;
 use crate::error::{EmitError, PublisherError, RoleTaken, StructureError, SubscribeError};
 use crate::geometry::{Geometry, WordSize};
+use crate::name::Name;
 use crate::party::Membership;
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
@@ -115,6 +117,7 @@ pub struct Stream<'a, T> {
     one_publisher: bool,
     has_backpressure: bool,
     cas: bool,
+    name: Name,
 }
 
 impl<T> Clone for Stream<'_, T> {
@@ -214,6 +217,7 @@ impl<'a, T: Element> Stream<'a, T> {
             one_publisher: layout.one_publisher,
             has_backpressure: layout.place_count > 0,
             cas,
+            name: found.name,
         })
     }
 
@@ -274,7 +278,7 @@ impl<'a, T: Element> Stream<'a, T> {
         if !self.cas {
             return Err(EmitError::NeedsCas(value));
         }
-        let emitted = by_word!(&self.core, core => core.emit(&value).map(Word::wide));
+        let emitted = by_word!(&self.core, core => core.emit(&value, None).map(Word::wide));
         match emitted {
             Ok(sequence) => {
                 self.sleepers.notify(self.notifier);
@@ -497,6 +501,12 @@ impl<'a, T: Element> Stream<'a, T> {
         self.notifier
     }
 
+    /// Its name in the region.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        self.name
+    }
+
     /// How many values are kept.
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -594,6 +604,7 @@ fn refused<T>(refusal: Refusal, value: T) -> EmitError<T> {
     match refusal {
         Refusal::Full => EmitError::Full(value),
         Refusal::Closed => EmitError::Closed(value),
+        Refusal::NotNext => EmitError::NotNext(value),
         Refusal::Blocked => EmitError::Blocked(value),
         Refusal::Corrupt => EmitError::Corrupt(value),
     }

@@ -181,6 +181,15 @@ impl<'a, T: Element> Subscriber<'a, T> {
         by_word!(&self.half, half => half.available())
     }
 
+    /// Announces a sleeper for values.
+    pub(crate) fn announced(&self, waiter: &dyn Wait) -> (WaitWord<'a>, u32) {
+        self.stream.sleepers.announced(waiter)
+    }
+
+    pub(crate) fn waiter(&self) -> Option<&'a dyn Wait> {
+        self.stream.notifier.waiter()
+    }
+
     /// The stream.
     #[must_use]
     pub fn stream(&self) -> &Stream<'a, T> {
