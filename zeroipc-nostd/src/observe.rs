@@ -1,7 +1,7 @@
 //! Following the values of a structure without taking part: by loads alone, knowing the size of an element and not its type.
 
 use crate::array::Elements;
-use crate::codata::StreamObserver;
+use crate::codata::{channel_buffer, StreamObserver};
 use crate::error::{NextError, StructureError};
 use crate::geometry::WordSize;
 use crate::prefix::Kind;
@@ -14,7 +14,7 @@ use crate::view::{check_geometry, View};
 /// How often one look starts again because what it looked at was taken out meanwhile.
 pub(crate) const TURNS: u32 = 16;
 
-/// Follows the values of a Stream, a Ring, a Queue or a Signal by loads alone: it takes no role, wakes nobody, is waited for by nobody and can
+/// Follows the values of a Stream, a Ring, a Queue, a Channel or a Signal by loads alone: it takes no role, wakes nobody, is waited for by nobody and can
 /// hold up nobody. From [`View::observe`], which needs no more than a read-only mapping.
 ///
 /// | kind | values | sequence | misses |
@@ -22,6 +22,7 @@ pub(crate) const TURNS: u32 = 16;
 /// | Stream | each value emitted | its sequence number from 0 | what is overwritten before it is copied: exactly |
 /// | Ring | each element pushed | its number from 0 | what is popped before it is copied: exactly |
 /// | Queue | each element pushed | its ticket from 0 | what is popped before it is copied, and pushes that others displaced, which had no value |
+/// | Channel with a buffer | as Queue | as Queue | as Queue |
 /// | Signal | the current value, once for each version | the version | versions that were never current at a look: exactly |
 ///
 /// A value is shown only if it was still in the structure after it was copied: so it is whole, and in its place.
@@ -97,7 +98,7 @@ pub(crate) fn ahead<W: Word>(position: u64, word: W) -> Option<u64> {
 }
 
 impl<'a> View<'a> {
-    /// Follows the Stream, Ring, Queue or Signal `name` from the next value on: what is in it now is not seen unless
+    /// Follows the Stream, Ring, Queue, Channel (with a buffer) or Signal `name` from the next value on: what is in it now is not seen unless
     /// [`Observer::rewind`] asks for it.
     ///
     /// # Errors
@@ -115,6 +116,9 @@ impl<'a> View<'a> {
         let source = match kind {
             Kind::RING => RingObserver::new(span, &prefix).map(Source::Ring),
             Kind::QUEUE => QueueObserver::new(span, &prefix).map(Source::Queue),
+            Kind::CHANNEL if prefix.capacity > 0 => channel_buffer(span, &prefix)
+                .and_then(|(part, inner)| QueueObserver::new(part, &inner))
+                .map(Source::Queue),
             Kind::SIGNAL => SignalObserver::new(span, &prefix).map(Source::Signal),
             Kind::STREAM => StreamObserver::new(span, &prefix).map(Source::Stream),
             _ => return Err(StructureError::NotAFlow { name, kind }),
@@ -153,7 +157,7 @@ impl Observer<'_> {
         self.elem_size as usize
     }
 
-    /// Shows of a Ring or a Queue also values that were taken out before they were copied, as long as their slot does not count as
+    /// Shows of a Ring, a Queue or a Channel also values that were taken out before they were copied, as long as their slot does not count as
     /// used again: [`Seen::taken`] marks them.
     ///
     /// Nearly always such a value is what it was. But the layouts do not tell how far the producer of a Ring is writing ahead, many
@@ -179,7 +183,7 @@ impl Observer<'_> {
     ///
     /// # Errors
     /// [`NextError::Empty`] if there is none yet, or none could be copied before it was gone; [`NextError::Closed`] of a Stream
-    /// that ended, once all were seen; [`NextError::Corrupt`] if a peer wrote
+    /// that ended, once all were seen, and of a Channel that is closed and drained; [`NextError::Corrupt`] if a peer wrote
     /// nonsense. What is in `value` then is not a value. Never [`NextError::Lagged`]: what was missed is counted, and the
     /// sequence shows where.
     pub fn try_next(&mut self, value: &mut [u8]) -> Result<Seen, NextError> {

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use zerocopy::IntoBytes;
 use zeroipc_nostd::{
-    Array, FormatOptions, Geometry, IndexOutOfBounds, Kind, NextError, Observer, Queue, Region,
-    Ring, Seen, Signal, Stack, Stream, StreamOptions, StructureError, View, WordSize,
+    Array, Channel, FormatOptions, Geometry, IndexOutOfBounds, Kind, NextError, Observer, Queue,
+    Region, Ring, Seen, Signal, Stack, Stream, StreamOptions, StructureError, View, WordSize,
 };
 
 #[derive(Debug, Clone)]
@@ -80,9 +80,12 @@ impl Model {
 enum Kept {
     Ring,
     Queue,
+    Channel,
     Stream,
     StreamOfOne,
 }
+
+const KEPT: &[Kept] = &[Kept::Ring, Kept::Queue, Kept::Channel, Kept::Stream, Kept::StreamOfOne];
 
 fn agrees<T: Sample>(geometry: Geometry, kept: Kept, capacity: usize, taken: bool, steps: &[Step]) {
     let mut memory = Memory::filled(16384, 0xA5);
@@ -103,6 +106,12 @@ fn agrees<T: Sample>(geometry: Geometry, kept: Kept, capacity: usize, taken: boo
             push = Box::new(move |value| queue.try_push(value).is_ok());
             pop = Box::new(move || queue.try_pop().is_ok());
             (queue.capacity(), 0)
+        }
+        Kept::Channel => {
+            let channel = Channel::<T>::create(region, "it", capacity).unwrap();
+            push = Box::new(move |value| channel.try_send(value).is_ok());
+            pop = Box::new(move || channel.try_recv().is_ok());
+            (channel.capacity(), 0)
         }
         Kept::Stream => {
             let stream = Stream::<T>::create(region, "it", capacity).unwrap();
@@ -165,7 +174,7 @@ proptest! {
     #[test]
     fn agrees_with_a_model(
         geometry in prop::sample::select(geometries()),
-        kept in prop::sample::select(vec![Kept::Ring, Kept::Queue, Kept::Stream, Kept::StreamOfOne]),
+        kept in prop::sample::select(KEPT),
         which in 0..TYPES,
         capacity in 1_usize..20,
         taken: bool,
@@ -561,4 +570,24 @@ fn a_stream_in_use_is_followed_until_it_is_closed() {
             assert_eq!(watcher.join().unwrap(), MANY);
         });
     }
+}
+
+#[test]
+fn a_channel_that_is_closed_and_drained_has_ended() {
+    let mut memory = Memory::zeroed(8192);
+    let region = memory.region(FormatOptions::new());
+    let channel = Channel::<u32>::create(region, "it", 4).unwrap();
+    Channel::<u32>::create(region, "met", 0).unwrap();
+    let mut watch = watch(region.view(), false);
+    channel.try_send(7).unwrap();
+    channel.close();
+    let mut value = [0; 4];
+    assert_eq!(watch.try_next(&mut value), Ok(Seen { sequence: 0, taken: false }));
+    assert_eq!(watch.try_next(&mut value), Err(NextError::Empty));
+    assert_eq!(channel.try_recv(), Ok(7));
+    assert!(channel.try_recv().is_err());
+    assert_eq!(watch.try_next(&mut value), Err(NextError::Closed));
+    // From hand to hand there is nothing to look at.
+    let met = region.view().observe("met").map(|_| ()).unwrap_err();
+    assert!(matches!(met, StructureError::NotAFlow { kind: Kind::CHANNEL, .. }), "{met}");
 }

@@ -72,7 +72,7 @@ impl Source<'_> {
 
     /// Whether more would be seen with the values that were taken out already.
     pub(super) fn can_be_emptied(&self) -> bool {
-        matches!(self, Source::Flow(watch) if [Kind::RING, Kind::QUEUE].contains(&watch.kind()))
+        matches!(self, Source::Flow(watch) if [Kind::RING, Kind::QUEUE, Kind::CHANNEL].contains(&watch.kind()))
     }
 }
 

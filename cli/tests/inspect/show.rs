@@ -3,8 +3,8 @@ use serde_json::Value;
 use std::fs;
 use std::mem::forget;
 use zeroipc::{
-    Array, Barrier, Event, EventMode, Future, Geometry, Latch, Lazy, Map, Memory, Monitor, Mutex,
-    Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack, Stream,
+    Array, Barrier, Channel, Event, EventMode, Future, Geometry, Latch, Lazy, Map, Memory, Monitor,
+    Mutex, Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack, Stream,
 };
 
 /// Where entry `index` of a table of version 1 is.
@@ -66,6 +66,8 @@ const KINDS: &[Made] = &[
     ("once", once_done, ["Once", "0", "1", "1"]),
     ("event", event_set, ["Event", "0", "1", "1"]),
     ("stream", stream_of_3, ["Stream", "2", "4", "3"]),
+    ("channel", channel_of_2, ["Channel", "4", "4", "2"]),
+    ("rendezvous", rendezvous, ["Channel", "4", "0", "0"]),
     ("future", future_set, ["Future", "4", "1", "1"]),
     ("lazy", lazy_unevaluated, ["Lazy", "4", "1", "0"]),
 ];
@@ -126,6 +128,15 @@ fn once_done(memory: &Memory, name: &str) {
 
 fn future_set(memory: &Memory, name: &str) {
     Future::<u32>::create(memory, name).unwrap().promise().unwrap().set(7).unwrap();
+}
+
+fn channel_of_2(memory: &Memory, name: &str) {
+    let channel = Channel::<u32>::create(memory, name, 4).unwrap();
+    (0..2).for_each(|n| channel.try_send(n).unwrap());
+}
+
+fn rendezvous(memory: &Memory, name: &str) {
+    Channel::<u32>::create(memory, name, 0).unwrap();
 }
 
 fn stream_of_3(memory: &Memory, name: &str) {

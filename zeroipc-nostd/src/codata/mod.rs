@@ -27,4 +27,5 @@ pub(crate) use lazy::fill as lazy_fill;
 pub(crate) use stream::fill as stream_fill;
 
 // And follows.
+pub(crate) use channel::buffer as channel_buffer;
 pub(crate) use stream::StreamObserver;

@@ -111,6 +111,8 @@ impl<'a, W: Word> Tickets<'a, W> {
                 (form.slot_in(entry, after), true)
             } else if form.is_beyond(entry, form.ready(ticket)) {
                 continue; // popped since we looked
+            } else if form.is_in(entry, form.sealed(ticket)) {
+                return Err(NextError::Closed); // of a channel
             } else {
                 return Err(NextError::Empty);
             };
