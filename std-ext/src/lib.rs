@@ -195,3 +195,8 @@ pub use derived::{
 pub use zeroipc_nostd::*;
 #[doc(inline)]
 pub use zeroipc_posix::*;
+
+/// The programs of the guide to codata, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/codata.md")]
+struct GuideToCodata;

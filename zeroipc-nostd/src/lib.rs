@@ -63,6 +63,7 @@ mod error;
 mod geometry;
 mod map;
 mod name;
+mod observe;
 mod party;
 mod pool;
 mod prefix;
@@ -78,7 +79,6 @@ mod synchronisation;
 mod table;
 mod view;
 mod wait;
-mod watch;
 
 pub use array::{Array, Elements, Integer, Number};
 pub use asynchronous::{
@@ -112,6 +112,7 @@ pub use error::{RecvError, SelectError, SendError, TryRecvError, TrySendError};
 pub use geometry::{Geometry, WordSize};
 pub use map::{Exchange, Map, MapIter, MapOptions};
 pub use name::Name;
+pub use observe::{Observer, Seen};
 pub use party::{Liveness, PartyId};
 pub use pool::{Handle, Loan, Pool};
 pub use prefix::Kind;
@@ -131,7 +132,6 @@ pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};
 pub use view::{StructureInfo, View};
 pub use wait::{Spin, Wait, WaitSet, WaitWord};
-pub use watch::{Seen, Watch};
 
 /// Stop points and the model's memory, for this project's own tests.
 #[cfg(any(loom, zeroipc_fault))]

@@ -23,10 +23,10 @@ mod bulk;
 mod core;
 mod entry;
 mod grant;
-mod watch;
+mod observe;
 
 pub use self::grant::{PopGrant, PushGrant, Refused};
-pub(crate) use self::watch::QueueWatch;
+pub(crate) use self::observe::QueueObserver;
 
 use self::core::Core;
 use crate::element::Element;

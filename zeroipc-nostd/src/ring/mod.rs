@@ -28,13 +28,13 @@ mod ahead;
 mod bulk;
 mod consumer;
 mod grant;
+mod observe;
 mod producer;
-mod watch;
 
 pub use consumer::Consumer;
 pub use grant::{ReadGrant, WriteGrant};
+pub(crate) use observe::RingObserver;
 pub use producer::Producer;
-pub(crate) use watch::RingWatch;
 
 use crate::element::Element;
 use crate::error::{RoleTaken, StructureError};

@@ -28,16 +28,16 @@ mod core;
 mod emit_at;
 mod entry;
 mod layout;
+mod observe;
 mod places;
 mod publisher;
 mod sleepers;
 mod subscriber;
-mod watch;
 
 pub use layout::StreamOptions;
+pub(crate) use observe::StreamObserver;
 pub use publisher::Publisher;
 pub use subscriber::Subscriber;
-pub(crate) use watch::StreamWatch;
 
 use self::core::{Core, Log, Refusal};
 use self::layout::{max_capacity, rounded, Layout, ROLE, SPACE, VALUES, WAITING};

@@ -19,10 +19,10 @@
 //! The algorithm is in `core.rs`.
 
 mod core;
-mod watch;
+mod observe;
 mod writer;
 
-pub(crate) use watch::SignalWatch;
+pub(crate) use observe::SignalObserver;
 pub use writer::SignalWriter;
 
 use self::core::Core;
