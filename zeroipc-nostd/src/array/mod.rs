@@ -11,8 +11,10 @@
 //! moved at once (`bulk.rs`): each of them as if on its own.
 
 mod bulk;
+mod raw;
 mod update;
 
+pub use raw::Elements;
 pub use update::{Integer, Number};
 
 use crate::element::Element;
