@@ -54,6 +54,7 @@ mod mapping;
 mod memory;
 mod name;
 mod options;
+mod reactor;
 mod read_only;
 
 pub use error::Error;

@@ -154,6 +154,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        crate::reactor::forget(self.base.addr().get(), self.len);
         // SAFETY: mapped by `new` with this length, unmapped only here, and no span is used any more (`span`).
         let _ = unsafe { rustix::mm::munmap(self.base.as_ptr(), self.len.max(1)) };
     }

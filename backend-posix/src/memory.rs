@@ -8,6 +8,7 @@ use crate::options::Options;
 use rustix::fd::OwnedFd;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use zeroipc_nostd::Region;
 
 /// Shared memory with a region in it: mapped as long as this lives.
@@ -46,19 +47,32 @@ use zeroipc_nostd::Region;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A clone is another handle to the same mapping, for a thread that outlives the borrow: the last one unmaps.
+#[derive(Clone)]
 pub struct Memory {
-    /// Valid while `mapping` is; given out only for the life of a borrow of this.
+    /// Valid while the mapping is; given out only for the life of a borrow of this.
     region: Region<'static>,
+    held: Arc<Held>,
+}
+
+/// What all clones of a memory hold together.
+struct Held {
     mapping: Mapping,
     /// Kept to be handed over.
-    pub(crate) memfd: Option<OwnedFd>,
+    memfd: Option<OwnedFd>,
 }
 
 impl Memory {
     pub(crate) fn new(region: Region<'static>, mapping: Mapping, memfd: Option<OwnedFd>) -> Self {
         // Before any structure is opened in it, as the first structure asks.
         fences_reach();
-        Memory { region, mapping, memfd }
+        Memory { region, held: Arc::new(Held { mapping, memfd }) }
+    }
+
+    /// The descriptor, if it is one that can be handed over.
+    pub(crate) fn memfd(&self) -> Option<&OwnedFd> {
+        self.held.memfd.as_ref()
     }
 
     /// Creates the region `name` (like `/sensor_data`) of `size` bytes in shared memory, for this user alone.
@@ -197,7 +211,7 @@ impl Memory {
     #[must_use]
     pub fn size(&self) -> usize {
         // Opening checked that no more is recorded than mapped.
-        usize::try_from(self.region.view().size()).unwrap_or(self.mapping.len())
+        usize::try_from(self.region.view().size()).unwrap_or(self.held.mapping.len())
     }
 }
 
@@ -212,7 +226,7 @@ impl fmt::Debug for Memory {
         f.debug_struct("Memory")
             .field("size", &self.size())
             .field("session", &self.region.session())
-            .field("memfd", &self.memfd)
+            .field("memfd", &self.memfd())
             .finish_non_exhaustive()
     }
 }

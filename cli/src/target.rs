@@ -5,6 +5,7 @@ use crate::outcome::Failure;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use zeroipc::ReadOnlyMemory;
 
@@ -79,6 +80,12 @@ impl Target {
             Place::File(path) => ReadOnlyMemory::open_within(path, self.at),
         }
         .map_err(|error| Failure::region(&self.name, error))
+    }
+
+    /// Which file stands behind the name now, if there is one.
+    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
+        let data = self.open_bytes().ok()?.metadata().ok()?;
+        Some((data.dev(), data.ino()))
     }
 
     /// Opens the file behind the region, whatever is in it.

@@ -25,7 +25,10 @@
 //! | [`Stack`] | push and pop lock-free, with any party stopped anywhere inside; last in, first out | yes |
 //! | [`Pool`] | alloc lock-free, free and handing over wait-free; slots that travel between parties without copying | yes |
 //! | [`Future`] | setting and trying wait-free; getting waits for who has promised to set it, notices its death | not if one party sets it |
+//! | [`Stream`] | a subscriber's next wait-free; emit lock-free, with any one party stopped anywhere inside, or wait-free from one publisher; with backpressure it waits for the slowest subscriber, notices its death | not with one publisher that overwrites |
+//! | [`Service`] | asking, taking and answering lock-free; a call waits for the server that took it, notices its death | yes |
 //! | [`Lazy`] | peeking wait-free; the others wait for who evaluates it, notice its death | yes |
+//! | [`Channel`] | buffered: as `Queue`; without a buffer sender and receiver wait for each other; both can be selected from | yes |
 //!
 //! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
 //!
@@ -53,6 +56,7 @@
 compile_error!("ZeroIPC regions are little-endian: big-endian targets are not supported");
 
 mod array;
+mod asynchronous;
 mod codata;
 mod element;
 mod error;
@@ -74,17 +78,35 @@ mod synchronisation;
 mod table;
 mod view;
 mod wait;
+mod watch;
 
-pub use array::{Array, Integer, Number};
+pub use array::{Array, Elements, Integer, Number};
+#[cfg(feature = "futures-core")]
+pub use asynchronous::Waits;
+pub use asynchronous::{
+    EventWait, FutureGet, Operation, QueuePop, QueuePush, Reactor, Repeatable, RingPop, RingPush,
+    SemaphoreAcquire, Ticket, Waiting, WakerTable, Wakes, WatchError, WithReactor,
+};
+pub use codata::eventual::{self, all, all_of, any, Eventual};
+pub use codata::source::{self, Source};
+pub use codata::{
+    select, select_timeout, select_with, try_select, FutureCase, PopCase, PushCase, Selectable,
+    WaitCase,
+};
+pub use codata::{Channel, ChannelIter, ChannelTryIter, RecvCase, SendCase};
+pub use codata::{Client, Pending, Request, Server, Service};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
+pub use codata::{Publisher, Stream, StreamOptions, Subscriber};
 pub use element::Element;
 pub use error::{
-    AcquireError, ArriveError, BarrierError, CountDownError, FutureError, IndexOutOfBounds,
-    LazyError, LockError, MapError, NameError, NextError, NoPlace, OnceError, PartyError,
-    PoolError, PopError, PopTimeoutError, PromiseError, PushError, PushTimeoutError, RegionError,
-    ReleaseError, RoleTaken, SignalError, StructureError, TryAcquireError, TryLockError,
-    UpdateError, WaitError,
+    AcquireError, ArriveError, BarrierError, CallError, CountDownError, FutureError,
+    IndexOutOfBounds, LazyError, LockError, MapError, NameError, NextError, NoPlace, OnceError,
+    PartyError, PoolError, PopError, PopTimeoutError, PromiseError, PushError, PushTimeoutError,
+    RegionError, ReleaseError, ReplyError, RoleTaken, SignalError, StructureError, TryAcquireError,
+    TryLockError, UpdateError, WaitError,
 };
+pub use error::{EmitError, PublisherError, SubscribeError};
+pub use error::{RecvError, SelectError, SendError, TryRecvError, TrySendError};
 pub use geometry::{Geometry, WordSize};
 pub use map::{Exchange, Map, MapIter, MapOptions};
 pub use name::Name;
@@ -107,6 +129,7 @@ pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};
 pub use view::{StructureInfo, View};
 pub use wait::{Spin, Wait, WaitSet, WaitWord};
+pub use watch::{Seen, Watch};
 
 /// Stop points and the model's memory, for this project's own tests.
 #[cfg(any(loom, zeroipc_fault))]

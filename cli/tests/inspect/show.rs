@@ -4,7 +4,7 @@ use std::fs;
 use std::mem::forget;
 use zeroipc::{
     Array, Barrier, Event, EventMode, Future, Geometry, Latch, Lazy, Map, Memory, Monitor, Mutex,
-    Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack,
+    Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Service, Set, Signal, Stack, Stream,
 };
 
 /// Where entry `index` of a table of version 1 is.
@@ -33,7 +33,7 @@ fn shows_every_structure() {
     assert!(run.line("temperature").starts_with("temperature Array 4 1000 1000 "), "{run:?}");
     assert!(run.line("samples").starts_with("samples Ring 8 16 3 "), "{run:?}");
     assert!(run.line("jobs").starts_with("jobs Queue 4 8 4 "), "{run:?}");
-    assert!(run.line("jobs").ends_with(" 8 64"), "{run:?}");
+    assert!(run.line("jobs").ends_with(" 8 64 elements in it"), "{run:?}");
     assert_eq!(run.line("size"), "size 1048576 bytes 1.0 MiB");
     assert_eq!(run.line("leaked"), "leaked 0 bytes 0 B");
     assert_eq!(run.line("entries"), "entries 4 of 65, the region's own included");
@@ -65,8 +65,10 @@ const KINDS: &[Made] = &[
     ("latch", latch_of_3_with_2_left, ["Latch", "0", "3", "2"]),
     ("once", once_done, ["Once", "0", "1", "1"]),
     ("event", event_set, ["Event", "0", "1", "1"]),
+    ("stream", stream_of_3, ["Stream", "2", "4", "3"]),
     ("future", future_set, ["Future", "4", "1", "1"]),
     ("lazy", lazy_unevaluated, ["Lazy", "4", "1", "0"]),
+    ("service", service_with_one_call, ["Service", "4", "3", "1"]),
 ];
 
 fn stack_of_2(memory: &Memory, name: &str) {
@@ -127,8 +129,18 @@ fn future_set(memory: &Memory, name: &str) {
     Future::<u32>::create(memory, name).unwrap().promise().unwrap().set(7).unwrap();
 }
 
+fn stream_of_3(memory: &Memory, name: &str) {
+    let stream = Stream::<u16>::create(memory, name, 4).unwrap();
+    (0..3).for_each(|n| assert_eq!(stream.try_emit(7), Ok(n)));
+}
+
 fn lazy_unevaluated(memory: &Memory, name: &str) {
     Lazy::<u32>::create(memory, name).unwrap();
+}
+
+fn service_with_one_call(memory: &Memory, name: &str) {
+    let client = Service::<u32, u64>::create(memory, name, 3).unwrap().client();
+    forget(client.try_request(7).unwrap());
 }
 
 fn event_set(memory: &Memory, name: &str) {
@@ -176,6 +188,9 @@ fn shows_every_kind() {
             let text = |field: &str| found[field].to_string().replace('"', "");
             let fields = ["kind", "element_size", "capacity", "fill"].map(text);
             assert_eq!((text("name").as_str(), fields), (*name, shown.map(str::to_owned)));
+            // Every kind says what its fill is.
+            let meaning = found["fill_is"].as_str().unwrap();
+            assert!(run.line(&start).ends_with(&format!(" {meaning}")), "{run:?}");
         }
         adds_up(&report);
     }

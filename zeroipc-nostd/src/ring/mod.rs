@@ -29,10 +29,12 @@ mod bulk;
 mod consumer;
 mod grant;
 mod producer;
+mod watch;
 
 pub use consumer::Consumer;
 pub use grant::{ReadGrant, WriteGrant};
 pub use producer::Producer;
+pub(crate) use watch::RingWatch;
 
 use crate::element::Element;
 use crate::error::{RoleTaken, StructureError};
@@ -79,9 +81,9 @@ pub struct Ring<'a, T> {
     ends: ByWord<Ends<'a, T, u32>, Ends<'a, T, Wide>>,
     producer: Role<'a>,
     consumer: Role<'a>,
-    items: Doorbell<'a>,
-    space: Doorbell<'a>,
-    notifier: Notifier<'a>,
+    pub(crate) items: Doorbell<'a>,
+    pub(crate) space: Doorbell<'a>,
+    pub(crate) notifier: Notifier<'a>,
     capacity: usize,
 }
 
@@ -244,6 +246,10 @@ impl<'a, T: Element> Ring<'a, T> {
     #[must_use]
     pub fn take_over_consumer(&self) -> Consumer<'a, T> {
         Consumer::new(*self, self.consumer.take_over())
+    }
+
+    pub(crate) fn notifier(&self) -> Notifier<'a> {
+        self.notifier
     }
 
     /// How many elements fit.

@@ -3,18 +3,21 @@
 //! Structures wait on 32-bit words of the region through the small trait [`Wait`]; who implements it decides what
 //! sleeping means: a futex (`zeroipc-posix`), an instruction or a doorbell (`zeroipc-raw`), or spinning ([`Spin`]).
 
+mod bell;
 mod broadcast;
 mod doorbell;
 mod event_count;
 mod set;
 mod spin;
 
+pub(crate) use bell::Bell;
 pub(crate) use broadcast::Broadcast;
 pub(crate) use doorbell::{Doorbell, Ringer};
 pub(crate) use event_count::EventCount;
 pub use set::WaitSet;
 pub use spin::Spin;
 
+use crate::asynchronous::Reactor;
 use crate::error::{PopError, PopTimeoutError, PushError, PushTimeoutError, WaitError};
 use crate::sync::{full_fence, relax, Atomic};
 use core::fmt::Debug;
@@ -35,6 +38,14 @@ const SHORT_SLICE: u64 = 1_000_000;
 pub struct WaitWord<'a>(pub(crate) Atomic<'a, u32>);
 
 impl<'a> WaitWord<'a> {
+    /// A word of this party's own, to sleep on beside those of a region; whoever changes it wakes those that sleep on it by the
+    /// same [`Wait`].
+    #[cfg(not(loom))]
+    #[must_use]
+    pub fn of(word: &'a core::sync::atomic::AtomicU32) -> Self {
+        WaitWord(Atomic::of(word))
+    }
+
     /// Its value now (acquire).
     #[must_use]
     pub fn load(self) -> u32 {
@@ -101,6 +112,11 @@ pub trait Wait: Debug + Send + Sync {
     /// How many times to look, with a pause after each look, before going to sleep.
     fn spins(&self) -> u32 {
         1000
+    }
+
+    /// What wakes tasks that wait: without one, asynchronous forms end with an error.
+    fn reactor(&self) -> Option<&dyn Reactor> {
+        None
     }
 }
 
@@ -224,7 +240,6 @@ pub(crate) trait Announce {
 
 /// [`Announce::wait_until`] for one of several things: `announce` adds the word of each to a set, as
 /// [`Announce::announce`] returns it, and one sleep waits for all.
-#[allow(dead_code)] // for what waits for several things
 pub(crate) fn wait_for_any<'a, R>(
     waiter: &dyn Wait,
     deadline: Option<u64>,
@@ -249,7 +264,7 @@ pub(crate) fn wait_for_any<'a, R>(
 }
 
 /// What looking came to, before any sleep.
-enum Looked<R> {
+pub(crate) enum Looked<R> {
     /// It is there, or the time is up.
     Over(Option<R>),
     /// Time to sleep.
@@ -257,7 +272,7 @@ enum Looked<R> {
 }
 
 /// Looks as often as the waiter says.
-fn look<R>(
+pub(crate) fn look<R>(
     waiter: &dyn Wait,
     deadline: Option<u64>,
     attempt: &mut impl FnMut() -> Option<R>,
@@ -276,7 +291,7 @@ fn look<R>(
 }
 
 /// Until when to sleep at most before looking again; `None` if the deadline has passed.
-fn slice(waiter: &dyn Wait, deadline: Option<u64>) -> Option<u64> {
+pub(crate) fn slice(waiter: &dyn Wait, deadline: Option<u64>) -> Option<u64> {
     let now = waiter.now();
     let slice = now.saturating_add(SLICE);
     match deadline {

@@ -19,8 +19,10 @@
 //! The algorithm is in `core.rs`.
 
 mod core;
+mod watch;
 mod writer;
 
+pub(crate) use watch::SignalWatch;
 pub use writer::SignalWriter;
 
 use self::core::Core;

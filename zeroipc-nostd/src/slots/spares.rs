@@ -7,11 +7,11 @@ use crate::sync::{Word, Words};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 #[derive(Debug)]
-pub(super) struct Spares<'a, W> {
-    pub(super) words: Words<'a, W>,
-    pub(super) count: usize,
+pub(crate) struct Spares<'a, W> {
+    pub(crate) words: Words<'a, W>,
+    pub(crate) count: usize,
     /// Slots that exist.
-    pub(super) slots: usize,
+    pub(crate) slots: usize,
 }
 
 impl<W> Clone for Spares<'_, W> {
@@ -23,8 +23,8 @@ impl<W> Copy for Spares<'_, W> {}
 
 impl<W: Word> Spares<'_, W> {
     /// Takes a slot: the caller owns it. `None` if all are with other parties. Bounded by the number of words.
-    #[cold]
-    pub(super) fn take(&self) -> Option<usize> {
+    #[inline]
+    pub(crate) fn take(&self) -> Option<usize> {
         for index in 0..self.count {
             let word = self.words.get(index)?;
             if word.load(Relaxed) != W::ZERO {
@@ -43,8 +43,8 @@ impl<W: Word> Spares<'_, W> {
     /// The words that were empty when we came may fill while we walk, but then others empty, since there are never more
     /// slots outside the entries than words: a few rounds suffice. Only where a peer invented slots are all words full;
     /// then ours is leaked.
-    #[cold]
-    pub(super) fn give(&self, slot: usize) {
+    #[inline]
+    pub(crate) fn give(&self, slot: usize) {
         for _ in 0..=self.count {
             for index in 0..self.count {
                 let Some(word) = self.words.get(index) else { return };

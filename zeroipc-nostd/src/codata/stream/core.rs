@@ -1,0 +1,403 @@
+//! The stream's algorithm, for one word size.
+//!
+//! Sequence p, counted from 0 on, belongs to entry p modulo capacity, whose word says `(lap, slot)` (`entry.rs`). `tail` is a
+//! hint: never beyond the first sequence that is not published.
+//!
+//! **emit(v)**, one of many publishers:
+//! 1. Find t, the first sequence that is not published: from `tail` on, by the entries. If the entry of t says that the stream
+//!    is closed, or if a registered subscriber has not taken t - capacity (`places.rs`), that is the answer.
+//! 2. Take a spare slot and write v into it. It is ours alone.
+//! 3. CAS the entry of t from what it was to `(lap of t, our slot)`. On failure find t again.
+//! 4. The slot that the entry named is ours now and goes to the spares. Move `tail` to t + 1.
+//!
+//! **emit(v)**, the only publisher: mark the entry of t void, write v into its slot, store `(lap of t, slot)` into the entry,
+//! store `tail`.
+//!
+//! **next()** at cursor c: load the entry of c. If it is of c's lap, copy the slot and load the entry again: if it is the same
+//! the copy is the value of c. If it is of a later lap, now or then, c was overwritten: go on with the oldest that is left. If it
+//! is of an earlier lap, c is not published; the stream ended there if the entry says so.
+//!
+//! **close()**: find t as above, and set the mark of the end in its entry by CAS; the value that this entry holds stays.
+//!
+//! **Why it holds.** Entries change by one CAS (or by one party), from the lap before, so sequences are published in order, each once, and
+//! the end is one place in that order: an emit comes before it or is refused. No shared word says 'busy'. A publisher that stops
+//! between any two steps owns at most one slot, which nobody needs. Subscribers write nothing; a value is overwritten only by
+//! who owns its slot, which the entry has named no more since; the fences in [`Racy`] make the second look see that.
+//!
+//! The algorithm is this project's own: that of its Queue without the consumers' half. Copy and check: Boehm 2012, "Can seqlocks
+//! get along with programming language memory models?", <https://doi.org/10.1145/2247684.2247688>.
+
+use super::entry::Form;
+use super::layout::Layout;
+use super::places::Places;
+use crate::element::Element;
+use crate::slots::Spares;
+use crate::sync::{look_again, rest_after_a_look, Atomic, Racy, Span, Word, WrappedWords};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// How often an operation starts again. Each turn means that another party moved on, so only a hostile peer, or hardly credible
+/// bad luck, uses them up.
+const TURNS: u32 = 1 << 16;
+
+/// What is published: the entries without the values.
+#[derive(Debug)]
+pub(super) struct Log<'a, W: Word> {
+    tail: Atomic<'a, W>,
+    entries: WrappedWords<'a, W>,
+    pub(super) form: Form<W>,
+    /// A power of two.
+    capacity: usize,
+}
+
+impl<W: Word> Clone for Log<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<W: Word> Copy for Log<'_, W> {}
+
+impl<'a, W: Word> Log<'a, W> {
+    pub(super) fn at(span: Span<'a>, layout: &Layout) -> Option<Self> {
+        span.part(0, layout.size)?;
+        let capacity = usize::try_from(layout.capacity).ok()?;
+        let slots = capacity.checked_add(usize::try_from(layout.spare_count).ok()?)?;
+        let stride = usize::try_from(layout.stride).ok()?;
+        Some(Log {
+            tail: span.word(layout.tail)?,
+            entries: span.wrapped_words(layout.cells, stride, capacity)?,
+            form: Form::new(capacity, slots),
+            capacity,
+        })
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    #[inline(always)]
+    pub(super) fn entry(&self, sequence: W) -> Atomic<'a, W> {
+        self.entries.get(sequence.index())
+    }
+
+    /// Acquire: whoever published it had finished with the value, and with what it did before.
+    #[inline(always)]
+    fn look(&self, sequence: W) -> W {
+        self.entry(sequence).load(Acquire)
+    }
+
+    #[inline(always)]
+    fn is_published(&self, sequence: W) -> bool {
+        self.form.is_published(self.look(sequence), sequence)
+    }
+
+    /// The first sequence that is not published: exact at one moment during the call. Only loads; bounded.
+    #[inline]
+    pub(super) fn next(&self) -> W {
+        // Acquire: what was published before the hint was written is seen as published.
+        let hint = self.tail.load(Acquire);
+        if self.is_published(hint) {
+            self.first_after(hint)
+        } else {
+            hint
+        }
+    }
+
+    /// The first sequence after `last`, which is published, that is not. Takes about twice as many looks as the distance has bits.
+    #[cold]
+    fn first_after(&self, mut last: W) -> W {
+        let mut step = W::ONE;
+        // Bounded: a hostile peer may change what we have seen. An answer that is too low is found out by the caller.
+        for _ in 0..4 * 8 * W::BYTES {
+            let at = last.plus(step);
+            if self.is_published(at) {
+                last = at;
+                step = step.plus(step);
+            } else if step == W::ONE {
+                break;
+            } else {
+                step = step >> 1;
+            }
+        }
+        last.plus(W::ONE)
+    }
+
+    /// The oldest sequence whose value is left, where `next` is the first that is not published.
+    pub(super) fn oldest(&self, next: W) -> W {
+        let first = next.minus(W::low(self.capacity as u64));
+        // The only publisher may be writing `next`, for which the oldest gave way.
+        for candidate in [first, first.plus(W::ONE)] {
+            let entry = self.look(candidate);
+            if self.form.is_void(entry, candidate) {
+                // Nothing was ever published there: we are in the first lap.
+                return next.minus(next & W::low(self.capacity as u64 - 1));
+            }
+            if !self.form.is_beyond(entry, candidate) {
+                return candidate;
+            }
+        }
+        first.plus(W::ONE)
+    }
+
+    /// Whether the stream ended before `next`, the first sequence that is not published.
+    pub(super) fn is_closed(&self, next: W) -> bool {
+        self.is_end(self.look(next), next)
+    }
+
+    #[inline]
+    pub(super) fn is_end(&self, entry: W, sequence: W) -> bool {
+        self.form.is_closed(entry)
+            && (self.form.is_before(entry, sequence) || self.form.is_void(entry, sequence))
+    }
+
+    /// How many values are left: a moment's value.
+    pub(super) fn len(&self) -> usize {
+        let next = self.next();
+        next.minus(self.oldest(next)).index().min(self.capacity)
+    }
+
+    /// Release: pairs with the load in `next`.
+    #[inline(always)]
+    fn move_tail(&self, sequence: W) {
+        self.tail.store(sequence, Release);
+    }
+
+    /// Steps 1 of emit: the first sequence that is not published, its entry, and what that holds.
+    #[inline(always)]
+    fn free(&self) -> Result<(W, Atomic<'a, W>, W), Refusal> {
+        let hint = self.tail.load(Acquire);
+        let word = self.entry(hint);
+        let seen = word.load(Acquire);
+        if self.form.is_before(seen, hint) && !self.form.is_closed(seen) {
+            return Ok((hint, word, seen));
+        }
+        self.find_free()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_free(&self) -> Result<(W, Atomic<'a, W>, W), Refusal> {
+        for _ in 0..TURNS {
+            let sequence = self.next();
+            let word = self.entry(sequence);
+            let seen = word.load(Acquire);
+            if self.is_end(seen, sequence) {
+                return Err(Refusal::Closed);
+            }
+            if self.form.is_before(seen, sequence) {
+                return Ok((sequence, word, seen));
+            }
+            if !self.form.is_published(seen, sequence) {
+                return Err(Refusal::Corrupt);
+            }
+        }
+        Err(Refusal::Blocked)
+    }
+
+    /// Sets the mark of the end; false if it was set already.
+    pub(super) fn close(&self) -> Result<bool, Refusal> {
+        for _ in 0..TURNS {
+            let (_, word, seen) = match self.free() {
+                Ok(found) => found,
+                Err(Refusal::Closed) => return Ok(false),
+                Err(refusal) => return Err(refusal),
+            };
+            // Release: what we did before is seen by who sees the end.
+            if word.compare_exchange(seen, self.form.closed(seen), AcqRel, Acquire).is_ok() {
+                return Ok(true);
+            }
+        }
+        Err(Refusal::Blocked)
+    }
+
+    /// The only publisher sets the mark of the end at `next`.
+    pub(super) fn close_alone(&self, next: W) {
+        let word = self.entry(next);
+        word.store(self.form.closed(word.load(Relaxed)), Release);
+    }
+}
+
+/// Why a value was not published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Full,
+    Closed,
+    /// The sequence that was asked for is not the first that is not published.
+    NotNext,
+    Blocked,
+    Corrupt,
+}
+
+/// What was found at a cursor.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Look<T> {
+    Value(T),
+    /// Not published yet.
+    Nothing,
+    /// Never to be published.
+    End,
+    Overwritten,
+    Corrupt,
+}
+
+/// The log, the values, and the slots that are in neither.
+#[derive(Debug)]
+pub(super) struct Core<'a, T, W: Word> {
+    pub(super) log: Log<'a, W>,
+    slots: Racy<'a, T>,
+    /// `None` if there is one publisher.
+    spares: Option<Spares<'a, W>>,
+    pub(super) places: Option<Places<'a, W>>,
+}
+
+impl<T, W: Word> Clone for Core<'_, T, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T, W: Word> Copy for Core<'_, T, W> {}
+
+impl<'a, T: Element, W: Word> Core<'a, T, W> {
+    /// The parts, if they all lie inside `span`.
+    pub(super) fn at(span: Span<'a>, layout: &Layout) -> Option<Self> {
+        let log = Log::at(span, layout)?;
+        let spare_count = usize::try_from(layout.spare_count).ok()?;
+        let stride = usize::try_from(layout.stride).ok()?;
+        let slots = log.capacity + spare_count;
+        let spares = if layout.one_publisher {
+            None
+        } else {
+            let words = span.words(layout.spares, W::BYTES, spare_count)?;
+            Some(Spares { words, count: spare_count, slots })
+        };
+        Some(Core {
+            log,
+            slots: span.racy(layout.cells + layout.slot_in_cell, stride, slots)?,
+            spares,
+            places: Places::at(span, layout)?,
+        })
+    }
+
+    /// Writes the initial state; nobody else knows the stream yet.
+    pub(super) fn initialise(&self) -> Option<()> {
+        self.log.tail.store(W::ZERO, Relaxed);
+        for index in 0..self.log.capacity {
+            self.log.entries.get(index).store(self.log.form.unborn(index), Relaxed);
+        }
+        if let Some(spares) = self.spares {
+            for index in 0..spares.count {
+                let slot = (self.log.capacity + index) as u64;
+                spares.words.get(index)?.store(W::low(slot + 1), Relaxed);
+            }
+        }
+        Some(())
+    }
+
+    #[inline(always)]
+    fn has_room(&self, sequence: W) -> bool {
+        match &self.places {
+            None => true,
+            Some(places) => places.has_room(sequence, W::low(self.log.capacity as u64)),
+        }
+    }
+
+    #[inline(always)]
+    fn free_with_room(&self, at: Option<W>) -> Result<(W, Atomic<'a, W>, W), Refusal> {
+        let found = self.log.free()?;
+        if at.is_some_and(|at| at != found.0) {
+            return Err(Refusal::NotNext);
+        }
+        if self.has_room(found.0) {
+            Ok(found)
+        } else {
+            Err(Refusal::Full)
+        }
+    }
+
+    /// Publishes `value`, as one of many publishers, as any sequence or only as `at`; returns its sequence.
+    #[inline(always)]
+    pub(super) fn emit(&self, value: &T, at: Option<W>) -> Result<W, Refusal> {
+        let mut found = self.free_with_room(at)?;
+        let spares = self.spares.as_ref().ok_or(Refusal::Corrupt)?;
+        let slot = take_patiently(spares).ok_or(Refusal::Blocked)?;
+        self.slots.write(slot, value);
+        for _ in 0..TURNS {
+            let (sequence, word, seen) = found;
+            let theirs = self.log.form.slot(seen);
+            let published = self.log.form.published(sequence, slot);
+            // Release: the value is visible to whoever acquires the entry. Acquire: see `Spares`; and a failure means that somebody
+            // published, whose entry we must see to find the next one.
+            if word.compare_exchange(seen, published, AcqRel, Acquire).is_ok() {
+                self.log.move_tail(sequence.plus(W::ONE));
+                spares.give(theirs);
+                return Ok(sequence);
+            }
+            found = match self.free_with_room(at) {
+                Ok(found) => found,
+                Err(refusal) => {
+                    spares.give(slot);
+                    return Err(refusal);
+                }
+            };
+        }
+        spares.give(slot);
+        Err(Refusal::Blocked)
+    }
+
+    /// Publishes `value` as `next`, as the only publisher, by stores alone.
+    #[inline(always)]
+    pub(super) fn emit_alone(&self, next: W, value: &T) -> Result<(), Refusal> {
+        if !self.has_room(next) {
+            return Err(Refusal::Full);
+        }
+        let word = self.log.entry(next);
+        let slot = next.index() & (self.log.capacity - 1);
+        // Relaxed: the write below begins with a release fence.
+        word.store(self.log.form.written(next, slot), Relaxed);
+        self.slots.write(slot, value);
+        // Release: the value is visible to whoever acquires the entry.
+        word.store(self.log.form.published(next, slot), Release);
+        self.log.move_tail(next.plus(W::ONE));
+        Ok(())
+    }
+
+    /// What is at `cursor`. Wait-free.
+    #[inline(always)]
+    pub(super) fn read(&self, cursor: W) -> Look<T> {
+        let word = self.log.entry(cursor);
+        let seen = word.load(Acquire);
+        let Some(slot) = self.log.form.value_in(seen, cursor) else {
+            return self.no_value(seen, cursor);
+        };
+        let Some(value) = self.slots.read(slot) else { return Look::Corrupt };
+        // Relaxed: `Racy::read` ends with the fence that orders this load after the copy.
+        if self.log.form.is_same(word.load(Relaxed), seen) {
+            Look::Value(value)
+        } else {
+            Look::Overwritten
+        }
+    }
+
+    #[inline]
+    fn no_value(&self, seen: W, cursor: W) -> Look<T> {
+        if self.log.form.is_beyond(seen, cursor) {
+            Look::Overwritten
+        } else if self.log.is_end(seen, cursor) {
+            Look::End
+        } else {
+            rest_after_a_look();
+            Look::Nothing
+        }
+    }
+}
+
+/// Takes a spare slot; looks around a bounded number of times.
+#[inline(always)]
+fn take_patiently<W: Word>(spares: &Spares<'_, W>) -> Option<usize> {
+    let mut looks = 0;
+    loop {
+        let slot = spares.take();
+        if slot.is_some() || !look_again(&mut looks) {
+            return slot;
+        }
+    }
+}
