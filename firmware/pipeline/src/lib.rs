@@ -48,6 +48,6 @@ pub use sampler::Sampler;
 /// How many items a party moves at once at most.
 pub const BATCH: usize = 64;
 /// How many items fit into each ring.
-pub const RING: usize = 1024;
+pub const RING: usize = 4096;
 /// How many items fit into each queue.
 pub const QUEUE: usize = 32;
