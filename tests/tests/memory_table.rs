@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 use zeroipc_nostd::{
     Array, Barrier, Event, Future, Geometry, Latch, Lazy, Map, MapOptions, Monitor, Mutex, Once,
-    Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack, WordSize,
+    Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack, Stream, WordSize,
 };
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/memory.md");
@@ -69,6 +69,8 @@ fn rows() -> Vec<Row> {
         row("Event", "", [0, 0], |at, _| Event::footprint(at)),
         row("Future", "", [0, 0], |at, _| Future::<u64>::footprint(at)),
         row("Lazy", "", [0, 0], |at, _| Lazy::<u64>::footprint(at)),
+        row("Stream", "value of 8 bytes", MANY, Stream::<u64>::footprint),
+        row("Stream", "value of 64 bytes", MANY, Stream::<[u64; 8]>::footprint),
     ]
 }
 

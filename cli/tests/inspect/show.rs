@@ -4,7 +4,7 @@ use std::fs;
 use std::mem::forget;
 use zeroipc::{
     Array, Barrier, Event, EventMode, Future, Geometry, Latch, Lazy, Map, Memory, Monitor, Mutex,
-    Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack,
+    Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack, Stream, StreamOptions,
 };
 
 /// Where entry `index` of a table of version 1 is.
@@ -67,6 +67,8 @@ const KINDS: &[Made] = &[
     ("event", event_set, ["Event", "0", "1", "1"]),
     ("future", future_set, ["Future", "4", "1", "1"]),
     ("lazy", lazy_unevaluated, ["Lazy", "4", "1", "0"]),
+    ("stream", stream_of_5, ["Stream", "4", "4", "4"]),
+    ("stream of one", stream_of_one_with_3, ["Stream", "8", "4", "3"]),
 ];
 
 fn stack_of_2(memory: &Memory, name: &str) {
@@ -129,6 +131,18 @@ fn future_set(memory: &Memory, name: &str) {
 
 fn lazy_unevaluated(memory: &Memory, name: &str) {
     Lazy::<u32>::create(memory, name).unwrap();
+}
+
+fn stream_of_5(memory: &Memory, name: &str) {
+    let stream = Stream::<u32>::create(memory, name, 4).unwrap();
+    (0..5).for_each(|n| assert!(stream.emit(n).is_ok()));
+}
+
+fn stream_of_one_with_3(memory: &Memory, name: &str) {
+    let options = StreamOptions::new().single_publisher().backpressure(2);
+    let stream = Stream::<u64>::create_with(memory, name, 4, &options).unwrap();
+    let mut publisher = stream.publisher().unwrap();
+    (0..3).for_each(|n| assert!(publisher.emit(n).is_ok()));
 }
 
 fn event_set(memory: &Memory, name: &str) {
