@@ -17,7 +17,7 @@ macro_rules! error_with_value {
         impl<T> core::error::Error for $name<T> {}
 
         impl<T> $name<T> {
-            /// The value that was not pushed.
+            /// The value that was not passed on.
             pub fn into_inner(self) -> T {
                 match self {
                     $(Self::$variant(value) => value,)+
@@ -26,6 +26,8 @@ macro_rules! error_with_value {
         }
     };
 }
+
+pub(super) use error_with_value;
 
 /// Why a value was not pushed; it is given back.
 #[derive(Clone, Copy, PartialEq, Eq)]

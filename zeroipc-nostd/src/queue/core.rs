@@ -33,6 +33,11 @@
 //! owns the slot that it had there, and is in nobody's way. So n spares stand for n stopped producers; with none left and one in
 //! the way, a pop says `Blocked`. Stopped consumers cost nothing.
 //!
+//! **seal()**, for a [`Channel`](crate::Channel) that is closed: the entry of the first ticket that was not popped, h, moves from
+//! `free(h)` to `sealed(h)`, the one sequence number before it, which is otherwise never used. That is behind `free(h)` and behind
+//! `ready(h)`, so from then on every push says full and every pop says empty, and neither needs to know. A push that has claimed
+//! h is displaced first, as in step 4 of pop, whether the next ticket is claimed or not.
+//!
 //! Nobody but a displaced producer owns the slot that its CAS names. Whoever stops right before one while the others go exactly
 //! a multiple of 2^(sequence bits - 2) laps around may find the very same word again and take what is there now: a pop would
 //! return an old copy. That is 2^30 laps or more with 8-byte words, and 2^27 tickets or more with 4-byte words (SPECIFICATION.md,
@@ -44,7 +49,7 @@
 //! behind, as in Michael and Scott 1996 (<https://doi.org/10.1145/248052.248106>).
 
 use super::entry::{Form, State};
-use super::Layout;
+use super::{Layout, Unsealed};
 use crate::element::Element;
 use crate::error::{PopError, PushError};
 use crate::slots::Spares;
@@ -63,7 +68,7 @@ pub(super) struct Core<'a, T, W: Word> {
     entries: WrappedWords<'a, W>,
     slots: Racy<'a, T>,
     spares: Spares<'a, W>,
-    form: Form<W>,
+    pub(super) form: Form<W>,
     ahead: Ahead<W>,
     /// A power of two, at least 2.
     capacity: usize,
@@ -179,8 +184,8 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     /// By the entries, since `tail` and `head` may lag behind. Only loads.
     pub(super) fn len(&self) -> usize {
         // Head first: it only grows towards tail.
-        let head = self.first_not_beyond(self.head.load(Acquire), Form::ready);
-        let tail = self.first_not_beyond(self.tail.load(Acquire), Form::free);
+        let head = self.first_not_popped();
+        let tail = self.first_not_claimed();
         let len = tail.minus(head);
         if len.is_negative() {
             return 0;
@@ -193,6 +198,16 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         len.index().min(self.capacity)
     }
 
+    /// The first ticket that was neither popped nor passed over. Only loads.
+    pub(super) fn first_not_popped(&self) -> W {
+        self.first_not_beyond(self.head.load(Acquire), Form::ready)
+    }
+
+    /// The first ticket that no push has claimed. Only loads.
+    pub(super) fn first_not_claimed(&self) -> W {
+        self.first_not_beyond(self.tail.load(Acquire), Form::free)
+    }
+
     /// `ticket`, or the first after it whose entry is not beyond `state`.
     fn first_not_beyond(&self, ticket: W, state: impl Fn(&Form<W>, W) -> State<W>) -> W {
         if self.form.is_beyond(self.entry(ticket).load(Acquire), state(&self.form, ticket)) {
@@ -203,7 +218,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     }
 
     #[inline(always)]
-    fn entry(&self, ticket: W) -> Atomic<'a, W> {
+    pub(super) fn entry(&self, ticket: W) -> Atomic<'a, W> {
         self.entries.get(ticket.index())
     }
 
@@ -509,6 +524,42 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
             self.spares.give(spare);
         }
         Ok(())
+    }
+
+    /// See the [module](self).
+    pub(super) fn seal(&self) -> Result<(), Unsealed> {
+        let mut looks = 0;
+        let mut ticket = self.head.load(Acquire);
+        for _ in 0..TURNS {
+            let word = self.entry(ticket);
+            let entry = word.load(Acquire);
+            if self.form.is_in(entry, self.form.ready(ticket)) {
+                return Err(Unsealed::Values);
+            }
+            if self.form.is_beyond(entry, self.form.ready(ticket)) {
+                ticket = self.first_after(ticket, Form::ready);
+                self.move_head(ticket);
+            } else if self.form.is_in(entry, self.form.claimed(ticket)) {
+                if look_again(&mut looks) {
+                    continue;
+                }
+                let spare = self.spares.take().ok_or(Unsealed::Blocked)?;
+                let skipped = self.form.skipped(ticket, spare);
+                if word.compare_exchange(entry, skipped, AcqRel, Acquire).is_err() {
+                    self.spares.give(spare);
+                }
+            } else if self.form.is_in(entry, self.form.free(ticket)) {
+                // Release: who is refused by it sees what we have seen, the closed word included.
+                if word.compare_exchange(entry, self.form.back(entry), AcqRel, Relaxed).is_ok() {
+                    return Ok(());
+                }
+            } else if self.form.is_in(entry, self.form.sealed(ticket)) {
+                return Ok(());
+            } else {
+                return Err(Unsealed::Corrupt);
+            }
+        }
+        Err(Unsealed::Blocked)
     }
 
     /// The first ticket after `ticket` whose entry is not beyond `state`, where that of `ticket` is, and those that are come

@@ -46,6 +46,16 @@ impl<W: Word> Form<W> {
         State(self.free(ticket).0.plus(self.phase).plus(self.phase))
     }
 
+    /// Never to be claimed any more: the sequence number right before `free`, which no push or pop makes.
+    pub(super) fn sealed(&self, ticket: W) -> State<W> {
+        State(self.free(ticket).0.minus(self.phase))
+    }
+
+    /// The word of a free entry, sealed. The slot stays.
+    pub(super) fn back(&self, entry: W) -> W {
+        entry.minus(self.phase)
+    }
+
     /// The word of a free entry, claimed; of a claimed one, ready. The slot stays.
     #[inline(always)]
     pub(super) fn forward(&self, entry: W) -> W {

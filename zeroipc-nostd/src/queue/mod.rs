@@ -23,8 +23,10 @@ mod bulk;
 mod core;
 mod entry;
 mod grant;
+mod observe;
 
 pub use self::grant::{PopGrant, PushGrant, Refused};
+pub(crate) use self::observe::QueueObserver;
 
 use self::core::Core;
 use crate::element::Element;
@@ -42,7 +44,7 @@ const SPACE: u64 = 28;
 const CONTROL_BYTES: u64 = 32;
 
 /// Spares of a queue that does not say: so many parties may be stopped inside at once without anybody noticing.
-const DEFAULT_SPARES: u32 = 8;
+pub(crate) const DEFAULT_SPARES: u32 = 8;
 const MAX_SPARES: u32 = 1024;
 
 /// A bounded queue for many producers and many consumers in many parties. First in, first out; lock-free.
@@ -115,21 +117,10 @@ impl<'a, T: Element> Queue<'a, T> {
             return Err(StructureError::NeedsCas { kind: Kind::QUEUE });
         }
         let max = max_capacity(geometry, elem_size);
-        let (prefix, layout) = rounded(capacity)
-            .and_then(|capacity| {
-                let mut prefix = Prefix::new(Kind::QUEUE, geometry, elem_size, capacity as u64);
-                prefix.extra = spares;
-                Some((prefix, Layout::of(&prefix)?))
-            })
+        let block = Block::new::<T>(geometry, capacity, spares)
             .ok_or(StructureError::BadCapacity { capacity: capacity as u64, min: 1, max })?;
-        region.create_structure(name, prefix, layout.size, |span| {
-            span.clear(ITEMS, layout.cells - ITEMS);
-            match geometry.word() {
-                WordSize::Four => Core::<T, u32>::at(span, &layout)?.initialise(span, &layout),
-                WordSize::Eight => Core::<T, Wide>::at(span, &layout)?.initialise(span, &layout),
-            }?;
-            Some(layout.size)
-        })?;
+        let size = block.size();
+        region.create_structure(name, block.prefix, size, |span| block.initialise::<T>(span))?;
         Self::open(region, name)
     }
 
@@ -144,19 +135,19 @@ impl<'a, T: Element> Queue<'a, T> {
         if !region.has_cas() {
             return Err(StructureError::NeedsCas { kind: Kind::QUEUE });
         }
-        let corrupt = found.corrupt("its capacity or spares");
-        let layout = Layout::of(&found.prefix).ok_or(corrupt)?;
-        let span = found.span;
-        let core = match found.geometry.word() {
-            WordSize::Four => ByWord::W4(Core::at(span, &layout).ok_or(corrupt)?),
-            WordSize::Eight => ByWord::W8(Core::at(span, &layout).ok_or(corrupt)?),
+        Self::at(found.span, &found.prefix, region.notifier())
+            .ok_or(found.corrupt("its capacity or spares"))
+    }
+
+    /// The queue in `span`, by a prefix whose element size and word size this target and `T` have.
+    pub(crate) fn at(span: Span<'a>, prefix: &Prefix, notifier: Notifier<'a>) -> Option<Self> {
+        let layout = Layout::of(prefix)?;
+        let core = match prefix.geometry.ok()?.word() {
+            WordSize::Four => ByWord::W4(Core::at(span, &layout)?),
+            WordSize::Eight => ByWord::wide(Core::at(span, &layout)?)?,
         };
-        Ok(Queue {
-            core,
-            items: EventCount::new(span.word(ITEMS).ok_or(corrupt)?),
-            space: EventCount::new(span.word(SPACE).ok_or(corrupt)?),
-            notifier: region.notifier(),
-        })
+        let items = EventCount::new(span.word(ITEMS)?);
+        Some(Queue { core, items, space: EventCount::new(span.word(SPACE)?), notifier })
     }
 
     /// Opens the queue, or creates it for at least `capacity` elements if there is none.
@@ -182,10 +173,7 @@ impl<'a, T: Element> Queue<'a, T> {
     /// Bytes that a queue for at least `capacity` elements takes in a region at most; `None` if there can't be one.
     #[must_use]
     pub fn footprint(geometry: Geometry, capacity: usize) -> Option<u64> {
-        let mut prefix =
-            Prefix::new(Kind::QUEUE, geometry, elem_size::<T>().ok()?, rounded(capacity)? as u64);
-        prefix.extra = DEFAULT_SPARES;
-        block_bytes(geometry, Layout::of(&prefix)?.size)
+        block_bytes(geometry, Block::new::<T>(geometry, capacity, DEFAULT_SPARES)?.size())
     }
 
     /// Pushes `value` unless the queue is full. Lock-free.
@@ -291,8 +279,26 @@ impl<'a, T: Element> Queue<'a, T> {
         self.items.announced()
     }
 
+    /// What consumers sleep on.
+    pub(crate) fn items(&self) -> &EventCount<'a> {
+        &self.items
+    }
+
+    /// What producers sleep on.
+    pub(crate) fn space(&self) -> &EventCount<'a> {
+        &self.space
+    }
+
     pub(crate) fn notifier(&self) -> Notifier<'a> {
         self.notifier
+    }
+
+    /// Takes care that no push succeeds any more, once all that were pushed are popped. Lock-free.
+    ///
+    /// # Errors
+    /// [`Unsealed`]: what is still to be done first.
+    pub(crate) fn seal(&self) -> Result<(), Unsealed> {
+        by_word!(&self.core, core => core.seal())
     }
 
     /// How many elements fit.
@@ -322,8 +328,56 @@ impl<'a, T: Element> Queue<'a, T> {
     }
 }
 
+/// Why a queue is not sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsealed {
+    /// There is something to pop, or there was a moment ago.
+    Values,
+    /// A stopped producer is in the way, and every spare is with another.
+    Blocked,
+    /// A peer wrote nonsense.
+    Corrupt,
+}
+
+/// What a queue takes: in a region by itself, or in the block of a structure that is made of one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Block {
+    pub(crate) prefix: Prefix,
+    layout: Layout,
+}
+
+impl Block {
+    /// For at least `capacity` elements; `None` if there can't be one.
+    pub(crate) fn new<T: Element>(
+        geometry: Geometry,
+        capacity: usize,
+        spares: u32,
+    ) -> Option<Self> {
+        let (size, capacity) = (elem_size::<T>().ok()?, rounded(capacity)? as u64);
+        let mut prefix = Prefix::new(Kind::QUEUE, geometry, size, capacity);
+        prefix.extra = spares;
+        Some(Block { prefix, layout: Layout::of(&prefix)? })
+    }
+
+    /// Bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.layout.size
+    }
+
+    /// Writes the initial state of all but the prefix; returns how many bytes it touched.
+    pub(crate) fn initialise<T: Element>(&self, span: Span<'_>) -> Option<u64> {
+        let layout = &self.layout;
+        span.clear(ITEMS, layout.cells - ITEMS);
+        match self.prefix.geometry.ok()?.word() {
+            WordSize::Four => Core::<T, u32>::at(span, layout)?.initialise(span, layout),
+            WordSize::Eight => Core::<T, Wide>::at(span, layout)?.initialise(span, layout),
+        }?;
+        Some(layout.size)
+    }
+}
+
 /// The capacity that a queue gets for the one asked for.
-fn rounded(capacity: usize) -> Option<usize> {
+pub(crate) fn rounded(capacity: usize) -> Option<usize> {
     capacity.max(2).checked_next_power_of_two().filter(|_| capacity > 0)
 }
 
@@ -387,7 +441,7 @@ fn slot_limit(geometry: Geometry) -> u64 {
 }
 
 /// Half of the slots that an entry can name, and half of what a pointer can reach.
-fn max_capacity(geometry: Geometry, elem_size: u32) -> u64 {
+pub(crate) fn max_capacity(geometry: Geometry, elem_size: u32) -> u64 {
     let bytes = isize::MAX as u64 / 2 / (u64::from(elem_size.max(1)) + 16);
     (slot_limit(geometry) / 2).min((bytes + 1).next_power_of_two() / 2)
 }

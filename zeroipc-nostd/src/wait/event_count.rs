@@ -22,7 +22,7 @@ const EPOCH: u32 = 2;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventCount<'a> {
-    word: Atomic<'a, u32>,
+    pub(super) word: Atomic<'a, u32>,
 }
 
 impl<'a> EventCount<'a> {
@@ -39,6 +39,14 @@ impl<'a> EventCount<'a> {
         if word & SLEEPERS != 0 {
             self.wake(notifier, word);
         }
+    }
+
+    /// As [`EventCount::notify`]; returns whether somebody was asleep.
+    pub(crate) fn notify_asleep(&self, notifier: Notifier<'_>) -> bool {
+        let Some(notifier) = notifier.wait else { return false };
+        fence_after_rmw();
+        let word = self.word.load(Relaxed);
+        word & SLEEPERS != 0 && self.wake(notifier, word)
     }
 
     /// Wakes up to `count` sleepers, if there may be any; [`u32::MAX`] for all. The caller published by a
@@ -91,17 +99,18 @@ impl<'a> EventCount<'a> {
     }
 
     #[cold]
-    fn wake(&self, notifier: &dyn Wait, word: u32) {
+    fn wake(&self, notifier: &dyn Wait, word: u32) -> bool {
         let moved = word.wrapping_add(EPOCH);
         if self.word.compare_exchange(word, moved, AcqRel, Relaxed).is_err() {
             // Somebody else moved it since: a waker, who wakes one itself (but maybe only one for the two of us), or
             // the bit was cleared and set again. One wake-up too many is harmless.
-            notifier.wake(WaitWord(self.word), 1);
-            return;
+            return notifier.wake(WaitWord(self.word), 1) > 0;
         }
-        if notifier.wake(WaitWord(self.word), 1) == 0 {
+        let woken = notifier.wake(WaitWord(self.word), 1) > 0;
+        if !woken {
             self.clear(notifier, moved);
         }
+        woken
     }
 }
 
