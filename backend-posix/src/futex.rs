@@ -1,5 +1,6 @@
 //! Waiting in the kernel, on words that several processes share.
 
+use crate::reactor::TASKS;
 use rustix::io::Errno;
 use rustix::thread::futex::{self, Flags, Timespec, WaitFlags, WaitPtr, WaitvFlags};
 use rustix::thread::{membarrier, MembarrierCommand};
@@ -7,7 +8,7 @@ use rustix::time::{clock_gettime, ClockId};
 use std::num::NonZeroU32;
 use std::sync::atomic::{fence, Ordering::SeqCst};
 use std::sync::OnceLock;
-use zeroipc_nostd::{Wait, WaitSet, WaitWord};
+use zeroipc_nostd::{Wait, WaitSet, WaitWord, WithReactor};
 
 /// [`Wait`] by Linux futexes: sleeping costs no processor time, and waking a sleeper one system call.
 ///
@@ -22,8 +23,9 @@ use zeroipc_nostd::{Wait, WaitSet, WaitWord};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Futex;
 
-/// The one that every region of this crate gets.
-pub(crate) static FUTEX: Futex = Futex;
+/// [`Futex`] with the process's [`Tasks`](crate::reactor::Tasks): what regions in mappings get, and no others, since the words of others may be gone while
+/// a leaked task is still in the list.
+pub(crate) static FUTEX: WithReactor<'static, Futex> = WithReactor::new(Futex, &TASKS);
 
 /// How long a party sleeps that peers may not wake for all that it waits for, in nanoseconds (1 ms): because they may not
 /// know of its fences, or because it waits for more words than it can sleep on.
@@ -44,15 +46,19 @@ pub(crate) fn fences_reach() -> bool {
 impl Futex {
     /// `deadline` for the kernel; sooner where peers may not know of our fences.
     fn until(&self, deadline: u64) -> Timespec {
-        let deadline = if fences_reach() {
+        timespec(if fences_reach() {
             deadline
         } else {
             deadline.min(self.now().saturating_add(SHORT_SLICE))
-        };
-        Timespec {
-            tv_sec: i64::try_from(deadline / NANOSECONDS).unwrap_or(i64::MAX),
-            tv_nsec: (deadline % NANOSECONDS) as _,
-        }
+        })
+    }
+}
+
+/// A time on [`Futex`]'s clock for the kernel.
+pub(crate) fn timespec(time: u64) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(time / NANOSECONDS).unwrap_or(i64::MAX),
+        tv_nsec: (time % NANOSECONDS) as _,
     }
 }
 

@@ -40,7 +40,7 @@ fn operators_are_those_of_iterators() {
     assert_eq!(result(|s, m| s.map(m, "r", |n| n * 3)), Vec::from_iter(all().map(|n| n * 3)));
     let odd = |n: &u64| n % 2 == 1;
     assert_eq!(result(|s, m| s.filter(m, "r", odd)), Vec::from_iter(all().filter(odd)));
-    let half = |n: u64| (n % 2 == 0).then_some(n as f32 / 2.0);
+    let half = |n: u64| n.is_multiple_of(2).then_some(n as f32 / 2.0);
     assert_eq!(result(|s, m| s.filter_map(m, "r", half)), Vec::from_iter(all().filter_map(half)));
     let sum = |sum: &mut u64, n: u64| {
         *sum += n;

@@ -104,8 +104,8 @@ impl Kind {
             Kind::SIGNAL => Some("Signal"),
             Kind::FUTURE => Some("Future"),
             Kind::LAZY => Some("Lazy"),
-            Kind::SERVICE => Some("Service"),
             Kind::STREAM => Some("Stream"),
+            Kind::SERVICE => Some("Service"),
             Kind::CHANNEL => Some("Channel"),
             _ => None,
         }

@@ -177,8 +177,8 @@ impl<'a> View<'a> {
             Kind::POOL => Some(crate::pool::fill(part, &prefix).ok_or(corrupt)?),
             Kind::FUTURE => Some(codata::future_fill(part, &prefix).ok_or(corrupt)?),
             Kind::LAZY => Some(codata::lazy_fill(part, &prefix).ok_or(corrupt)?),
-            Kind::SERVICE => Some(codata::service_fill(part, &prefix).ok_or(corrupt)?),
             Kind::STREAM => Some(codata::stream_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::SERVICE => Some(codata::service_fill(part, &prefix).ok_or(corrupt)?),
             Kind::CHANNEL => Some(codata::channel_fill(part, &prefix).ok_or(corrupt)?),
             _ => None,
         };

@@ -289,7 +289,7 @@ impl<T: Element> StreamExt<T> for Stream<'_, T> {
         mut f: impl FnMut(U, T) -> U + Send + 'static,
     ) -> Result<Derived<U>, DeriveError> {
         from_one(self, memory, target, move |pipeline, values| {
-            let mut folded = pipeline.last().unwrap_or(initial);
+            let mut folded = pipeline.last()?.unwrap_or(initial);
             pipeline.emit(values.map(move |value| {
                 folded = f(folded, value);
                 folded
@@ -331,7 +331,7 @@ impl<T: Element> StreamExt<T> for Stream<'_, T> {
         T: PartialEq,
     {
         from_one(self, memory, target, |pipeline, values| {
-            let mut last = pipeline.last();
+            let mut last = pipeline.last()?;
             pipeline.drive(values.map(move |value| {
                 let new = last != Some(value);
                 last = Some(value);
@@ -347,7 +347,7 @@ impl<T: Element> StreamExt<T> for Stream<'_, T> {
     ) -> Result<Derived<[T; N]>, DeriveError> {
         from_one(self, memory, target, |pipeline, values| {
             // The last window but its oldest value is what the next one begins with.
-            let begun = pipeline.last().into_iter().flatten().skip(1);
+            let begun = pipeline.last()?.into_iter().flatten().skip(1);
             pipeline.emit(After { first: begun, then: values }.window::<N>())
         })
     }

@@ -98,10 +98,16 @@ impl<'a, U: Element> Pipeline<'a, U> {
     }
 
     /// The last value of the result, if there is one: what an operator may go on from.
-    #[must_use]
-    pub fn last(&self) -> Option<U> {
-        let last = self.count.checked_sub(1)?;
-        self.result.subscribe_at(last).ok()?.try_next().ok()
+    ///
+    /// # Errors
+    /// [`DeriveError::Overtaken`] if another driver has emitted so much meanwhile that it is gone; [`DeriveError::Corrupt`].
+    pub fn last(&self) -> Result<Option<U>, DeriveError> {
+        let Some(last) = self.count.checked_sub(1) else { return Ok(None) };
+        match self.result.get(last) {
+            Ok(value) => Ok(Some(value)),
+            Err(NextError::Lagged { .. }) => Err(DeriveError::Overtaken),
+            Err(_) => Err(DeriveError::Corrupt),
+        }
     }
 
     /// Subscribes to the stream `name`: where an earlier driver of this result was, or else as the target says.
@@ -189,6 +195,10 @@ impl<'a, U: Element> Pipeline<'a, U> {
                         }
                         Err(EmitError::Timeout(_)) => return Ok(Ended::Stopped),
                         Err(EmitError::NotNext(_)) => return Err(DeriveError::Overtaken),
+                        // By another driver, who has emitted this value and the rest, too?
+                        Err(EmitError::Closed(_)) if self.result.next_sequence() > self.count => {
+                            return Err(DeriveError::Overtaken);
+                        }
                         Err(EmitError::Closed(_)) => return Err(DeriveError::ResultClosed),
                         Err(EmitError::Corrupt(_)) => return Err(DeriveError::Corrupt),
                         Err(_) => return Err(DeriveError::NoPublisher),

@@ -44,8 +44,12 @@ pub(super) enum Start {
 impl<'n> Target<'n> {
     /// The stream `name`, from what is emitted from now on.
     pub const fn new(name: &'n str) -> Self {
-        let manner =
-            Manner { capacity: None, options: StreamOptions::new(), start: Start::Now, period: 0 };
+        let manner = Manner {
+            capacity: None,
+            options: StreamOptions::new().publishers(DEATHS),
+            start: Start::Now,
+            period: 0,
+        };
         Target { name, manner }
     }
 
@@ -98,6 +102,9 @@ impl<'n> From<&'n String> for Target<'n> {
 
 /// How many values a result keeps if nothing says otherwise.
 const CAPACITY: usize = 256;
+
+/// How many drivers may be killed in the middle of an emit: each takes a slot with it.
+const DEATHS: u32 = 64;
 
 impl Manner {
     /// Opens the result, or creates it.

@@ -26,7 +26,7 @@ use crate::party::PartyId;
 use crate::prefix::{Kind, Prefix};
 use crate::region::{open_or_create, Region};
 use crate::sync::{hook, Span};
-use crate::wait::{Announce, Limit, Wait};
+use crate::wait::{Announce, Bell, Limit, Notifier, Wait};
 use core::fmt;
 use core::time::Duration;
 
@@ -251,7 +251,7 @@ impl<'a, T: Element> Future<'a, T> {
     }
 
     /// What it was settled by, if it is, or if it may `ask` and whoever promised is dead.
-    fn look(&self, ask: bool) -> Option<Result<T, FutureError>> {
+    pub(crate) fn look(&self, ask: bool) -> Option<Result<T, FutureError>> {
         match self.try_get() {
             Err(FutureError::Pending) if ask && self.break_if_dead() => {
                 Some(Err(FutureError::Broken))
@@ -259,6 +259,14 @@ impl<'a, T: Element> Future<'a, T> {
             Err(FutureError::Pending) => None,
             found => Some(found),
         }
+    }
+
+    pub(crate) fn bell(&self) -> Bell<'a> {
+        self.outcome.bell()
+    }
+
+    pub(crate) fn notifier(&self) -> Notifier<'a> {
+        self.outcome.notifier
     }
 
     /// Breaks the promise if its party is known to be dead; returns whether it was. For those that look by

@@ -1,6 +1,7 @@
 //! Values that are not there yet: who wants one waits for whoever makes it.
 
 mod channel;
+pub mod eventual;
 mod future;
 mod lazy;
 mod outcome;
@@ -27,3 +28,7 @@ pub(crate) use future::fill as future_fill;
 pub(crate) use lazy::fill as lazy_fill;
 pub(crate) use rpc::fill as service_fill;
 pub(crate) use stream::fill as stream_fill;
+
+// And follows.
+pub(crate) use channel::buffer as channel_buffer;
+pub(crate) use stream::StreamObserver;

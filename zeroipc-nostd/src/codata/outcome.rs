@@ -35,7 +35,7 @@ use crate::region::{elem_size, Region};
 use crate::sync::{AnyWord, Atomic, Racy, Span};
 use crate::table::block_bytes;
 use crate::table::record::Capability;
-use crate::wait::{Announce, Broadcast, EventCount, Notifier, Wait, WaitWord};
+use crate::wait::{Announce, Bell, Broadcast, EventCount, Notifier, Wait, WaitWord};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 const SLEEPERS: u64 = 24;
@@ -304,6 +304,13 @@ impl<'a, T: Element> Outcome<'a, T> {
             found.unwrap_or(Found::Corrupt)
         } else {
             Found::Gone
+        }
+    }
+
+    pub(super) fn bell(&self) -> Bell<'a> {
+        match self.sleepers {
+            Sleepers::ByAnybody(count) => Bell::all(count),
+            Sleepers::ByOne(broadcast) => broadcast.into(),
         }
     }
 

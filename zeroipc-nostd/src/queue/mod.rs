@@ -23,8 +23,10 @@ mod bulk;
 mod core;
 mod entry;
 mod grant;
+mod observe;
 
 pub use self::grant::{PopGrant, PushGrant, Refused};
+pub(crate) use self::observe::QueueObserver;
 
 use self::core::Core;
 use crate::element::Element;
@@ -142,7 +144,7 @@ impl<'a, T: Element> Queue<'a, T> {
         let layout = Layout::of(prefix)?;
         let core = match prefix.geometry.ok()?.word() {
             WordSize::Four => ByWord::W4(Core::at(span, &layout)?),
-            WordSize::Eight => ByWord::W8(Core::at(span, &layout)?),
+            WordSize::Eight => ByWord::wide(Core::at(span, &layout)?)?,
         };
         let items = EventCount::new(span.word(ITEMS)?);
         Some(Queue { core, items, space: EventCount::new(span.word(SPACE)?), notifier })

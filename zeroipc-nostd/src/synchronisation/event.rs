@@ -225,12 +225,8 @@ impl<'a> Event<'a> {
         match self.mode {
             EventMode::Automatic => self.sleepers.wait_within(limit, || self.reset().then_some(())),
             EventMode::Manual => {
-                let began = self.state.load(Acquire);
-                // Odd at the beginning ends it at once; afterwards any change means that it was set since.
-                self.sleepers.wait_within(limit, || {
-                    let state = self.state.load(Acquire);
-                    (state & SET != 0 || state != began).then_some(())
-                })
+                let began = self.state();
+                self.sleepers.wait_within(limit, || self.was_set_since(began).then_some(()))
             }
         }
     }
@@ -242,6 +238,17 @@ impl<'a> Event<'a> {
 
     pub(crate) fn notifier(&self) -> Notifier<'a> {
         self.notifier
+    }
+
+    pub(crate) fn state(&self) -> u32 {
+        self.state.load(Acquire)
+    }
+
+    /// Whether a wait ends that began when the state was `began`. Odd at the beginning ends it at once; afterwards any change
+    /// means that it was set since.
+    pub(crate) fn was_set_since(&self, began: u32) -> bool {
+        let state = self.state();
+        state & SET != 0 || state != began
     }
 
     /// What resets it.

@@ -71,9 +71,9 @@ const TURNS: u32 = 1 << 16;
 #[derive(Debug, Clone, Copy)]
 pub struct Semaphore<'a> {
     available: Atomic<'a, u32>,
-    one: EventCount<'a>,
-    several: EventCount<'a>,
-    notifier: Notifier<'a>,
+    pub(crate) one: EventCount<'a>,
+    pub(crate) several: EventCount<'a>,
+    pub(crate) notifier: Notifier<'a>,
     max: u32,
 }
 
@@ -265,12 +265,17 @@ impl<'a> Semaphore<'a> {
 
     fn acquire_within(&self, count: u32, limit: Limit<'_>) -> Result<Permit<'a>, AcquireError> {
         let sleepers = if count > 1 { &self.several } else { &self.one };
-        sleepers.wait_within(limit, || match self.try_acquire_many(count) {
+        sleepers.wait_within(limit, || self.attempt(count))?
+    }
+
+    /// What a wait for `count` permits ends with, if it ends now.
+    pub(crate) fn attempt(&self, count: u32) -> Option<Result<Permit<'a>, AcquireError>> {
+        match self.try_acquire_many(count) {
             Ok(permit) => Some(Ok(permit)),
             Err(TryAcquireError::NoPermits | TryAcquireError::Contended) => None,
             Err(TryAcquireError::AboveMax { max }) => Some(Err(AcquireError::AboveMax { max })),
             Err(TryAcquireError::Corrupt) => Some(Err(AcquireError::Corrupt)),
-        })?
+        }
     }
 
     /// Gives back a permit that was taken and [forgotten](Permit::forget), here or in another party. Lock-free.

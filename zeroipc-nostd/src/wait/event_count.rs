@@ -22,7 +22,7 @@ const EPOCH: u32 = 2;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventCount<'a> {
-    word: Atomic<'a, u32>,
+    pub(super) word: Atomic<'a, u32>,
 }
 
 impl<'a> EventCount<'a> {

@@ -3,18 +3,21 @@
 //! Structures wait on 32-bit words of the region through the small trait [`Wait`]; who implements it decides what
 //! sleeping means: a futex (`zeroipc-posix`), an instruction or a doorbell (`zeroipc-raw`), or spinning ([`Spin`]).
 
+mod bell;
 mod broadcast;
 mod doorbell;
 mod event_count;
 mod set;
 mod spin;
 
+pub(crate) use bell::Bell;
 pub(crate) use broadcast::Broadcast;
 pub(crate) use doorbell::{Doorbell, Ringer};
 pub(crate) use event_count::EventCount;
 pub use set::WaitSet;
 pub use spin::Spin;
 
+use crate::asynchronous::Reactor;
 use crate::error::{PopError, PopTimeoutError, PushError, PushTimeoutError, WaitError};
 use crate::sync::{full_fence, relax, Atomic};
 use core::fmt::Debug;
@@ -109,6 +112,11 @@ pub trait Wait: Debug + Send + Sync {
     /// How many times to look, with a pause after each look, before going to sleep.
     fn spins(&self) -> u32 {
         1000
+    }
+
+    /// What wakes tasks that wait: without one, asynchronous forms end with an error.
+    fn reactor(&self) -> Option<&dyn Reactor> {
+        None
     }
 }
 

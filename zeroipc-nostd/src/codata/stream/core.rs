@@ -44,7 +44,7 @@ const TURNS: u32 = 1 << 16;
 pub(super) struct Log<'a, W: Word> {
     tail: Atomic<'a, W>,
     entries: WrappedWords<'a, W>,
-    form: Form<W>,
+    pub(super) form: Form<W>,
     /// A power of two.
     capacity: usize,
 }
@@ -75,7 +75,7 @@ impl<'a, W: Word> Log<'a, W> {
     }
 
     #[inline(always)]
-    fn entry(&self, sequence: W) -> Atomic<'a, W> {
+    pub(super) fn entry(&self, sequence: W) -> Atomic<'a, W> {
         self.entries.get(sequence.index())
     }
 
@@ -144,7 +144,7 @@ impl<'a, W: Word> Log<'a, W> {
     }
 
     #[inline]
-    fn is_end(&self, entry: W, sequence: W) -> bool {
+    pub(super) fn is_end(&self, entry: W, sequence: W) -> bool {
         self.form.is_closed(entry)
             && (self.form.is_before(entry, sequence) || self.form.is_void(entry, sequence))
     }
