@@ -27,7 +27,7 @@ impl Memory {
     /// [`Error::NotSealed`] for any other memory; [`Error::System`] if the socket refuses (the peer is gone, a socket
     /// that does not block is full).
     pub fn send_to(&self, socket: &UnixStream) -> Result<(), Error> {
-        let memfd = self.memfd.as_ref().ok_or(Error::NotSealed)?;
+        let memfd = self.memfd().ok_or(Error::NotSealed)?;
         let fds = [memfd.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);

@@ -1,7 +1,9 @@
 //! The command line: what may be said, and nothing of what it means. Help, man pages and completions come from here.
 
+use crate::monitor::Type;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ pub(crate) enum Command {
     List(ListArguments),
     Show(ShowArguments),
     Dump(DumpArguments),
+    Monitor(MonitorArguments),
     Demo(DemoArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
@@ -50,9 +53,9 @@ pub(crate) struct ListArguments {
 
 /// Show a region's table and every structure in it.
 ///
-/// For each structure: kind, size of an element in bytes, capacity, how many elements are in it now (of a Signal: how many
-/// slots it has, and its version), its size in bytes, its offset in the region, and the word and line size that its creator
-/// chose. Used bytes include the table; leaked
+/// For each structure: kind, size of an element in bytes, capacity (of a Signal, how many slots it has), fill, its size in bytes,
+/// its offset in the region, the word and line size that its creator chose, and what its fill is: of most kinds how many
+/// elements are in it now. Used bytes include the table; leaked
 /// bytes belong to no structure, because a creator died or two created the same name, or because a structure is being
 /// created just now.
 ///
@@ -60,8 +63,8 @@ pub(crate) struct ListArguments {
 ///
 /// With --json: an object with `name`, `version`, `size`, `session`, `capability` (`cas` or `load_store`), `geometry`
 /// (`word_bytes`, `line_bytes`), `entries` (`used`, `max`), `bytes` (`used`, `leaked`, `free`; they add up to `size`),
-/// `structures` and `errors`. A structure has `index`, `name`, `kind`, `element_size`, `capacity`, `fill` (null where it
-/// has no meaning), `size`, `offset`, `word_bytes`, `line_bytes`. An error has `index` (of the entry), `name` (null if it
+/// `structures` and `errors`. A structure has `index`, `name`, `kind`, `element_size`, `capacity`, `fill` and `fill_is` (null where
+/// it has none), `size`, `offset`, `word_bytes`, `line_bytes`. An error has `index` (of the entry), `name` (null if it
 /// cannot be read) and `message`.
 #[derive(Debug, Args)]
 pub(crate) struct ShowArguments {
@@ -99,6 +102,73 @@ pub(crate) struct DumpArguments {
     pub(crate) json: bool,
 }
 
+/// Show the values of a Stream, Ring, Queue, Channel, Signal or Array as they come.
+///
+/// It only reads: it takes nothing out, takes no role, and nobody waits for it or wakes it. So it looks again and again, every
+/// --interval, and shows what has come since the last look: of a Stream, a Ring, a Queue and a Channel with a buffer each value, in
+/// order; of a Signal the
+/// current value, once for each version; of an Array each element that has changed. A value that was being written or taken
+/// out while it was copied is not shown, so none is ever half one value and half another.
+///
+/// What is taken out of a Ring, Queue or Channel before it is looked at is missed, and counted; with --taken most of it is shown all the
+/// same. A Stream keeps its last values whoever takes them: only what is overwritten before it is looked at is missed. Where
+/// something was missed, a line says how much.
+///
+/// It ends on Ctrl-C, after --count values or --seconds, when a Stream is closed or a Channel closed and drained, when the region is removed or created anew. A summary then goes to
+/// standard error: how many values were seen and missed, and the smallest, largest and mean of each number. If there were
+/// fewer values than --count asked for, the exit code is 1.
+///
+/// TYPE says how an element is read: u8, u16, u32, u64, i8, i16, i32, i64, f32, f64, hex, text (up to the first zero byte);
+/// several of them as f32[3]; a record as ns:u64,sensor:u32,celsius:f32. Numbers are little-endian. The parts of a record follow
+/// one another without gaps, as they do in every element; parts whose name begins with _ are left out. The type must be as
+/// large as the element. Without a type bytes are shown in hexadecimal.
+///
+/// With --json: an object a line with `time` (seconds since 1970, when it was seen), `sequence` (the number of the value
+/// from 0, of a Signal the version) and `missed` (how many right before it), or, of an Array, `element`; `taken` if
+/// --taken is given; and `value`: a number (null if it is not finite), a text, a list of numbers, or an object by the fields of
+/// the record. The summary is an object, too, with `seen`, `taken`, `missed` (null of an Array), `seconds`, `rate` (values a second),
+/// `end` (`count`, `seconds`, `signal`, `closed`, `removed`, `recreated`) and `numbers`: `element`, `name`, `count`, `min`, `max`, `mean`.
+///
+/// With --csv: the same in columns, the parts of the value each in one of its own.
+#[derive(Debug, Args)]
+pub(crate) struct MonitorArguments {
+    /// The region: /name in shared memory (the slash may be left out), or the path of a file if it has another slash.
+    pub(crate) region: String,
+    /// The structure in it.
+    pub(crate) name: String,
+    /// How an element is read, such as f64, u32[4] or ns:u64,celsius:f32.
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) r#type: Option<Type>,
+    /// Of an Array only this element, or those from N up to, not including, M.
+    #[arg(long, value_name = "N[..M]", value_parser = parse_range)]
+    pub(crate) element: Option<Range<usize>>,
+    /// How long to rest between looks: 10ms, 500us, 1s; a plain number counts milliseconds. 0 looks without rest, which
+    /// keeps one processor busy.
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_interval)]
+    pub(crate) interval: Duration,
+    /// Begin with the last N values that are still there; by default with the next one, but of a Signal or an Array with what
+    /// is there.
+    #[arg(long, value_name = "N")]
+    pub(crate) tail: Option<u64>,
+    /// Stop after so many values.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Stop after so many seconds.
+    #[arg(long, value_name = "N", value_parser = parse_seconds)]
+    pub(crate) seconds: Option<Duration>,
+    /// Show also values that were taken out of a Ring or Queue before they were looked at, marked with ~, as long as their place
+    /// does not count as used again. Nearly always they are what they were; but a producer that writes many at once
+    /// or in place says so too late, and then it may be another value, or half of one.
+    #[arg(long)]
+    pub(crate) taken: bool,
+    /// Print a JSON object a line.
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+    /// Print comma-separated values under a header.
+    #[arg(long)]
+    pub(crate) csv: bool,
+}
+
 /// Which region.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArguments {
@@ -108,6 +178,10 @@ pub(crate) struct TargetArguments {
     /// The path of a file that holds the region.
     #[arg(long, value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
+    /// Where the region starts in the file, such as the memory of an emulator: a multiple of the page size, written as
+    /// decimal, 0x and hexadecimal, or with the suffix K or M.
+    #[arg(long, value_name = "N", default_value = "0", value_parser = parse_number)]
+    pub(crate) at: u64,
 }
 
 /// See two processes share live data about this machine through a region.
@@ -177,6 +251,29 @@ fn parse_number(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).ok_or_else(|| "the number is too large".to_owned())
 }
 
+/// An element, or a range of them: `5`, `0..8`.
+fn parse_range(text: &str) -> Result<Range<usize>, String> {
+    let number = |text: &str| text.trim().parse::<usize>().ok();
+    let range = match text.split_once("..") {
+        Some((start, end)) => number(start).zip(number(end)).map(|(start, end)| start..end),
+        None => number(text).and_then(|one| Some(one..one.checked_add(1)?)),
+    };
+    let good = range.filter(|range| !range.is_empty());
+    good.ok_or_else(|| "give the number of an element, or two as 0..8".to_owned())
+}
+
+/// A time: `10ms`, `500us`, `1.5s`; of a plain number, milliseconds.
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let units = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("", 1e-3)];
+    let (number, unit) = units
+        .into_iter()
+        .find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)))
+        .unwrap_or((text, 1e-3));
+    let number: f64 = number.trim().parse().map_err(|_| "give a time such as 10ms, 500us or 1s")?;
+    Duration::try_from_secs_f64(number * unit)
+        .map_err(|_| "give a time that is not negative, and not for ever".to_owned())
+}
+
 /// Seconds, fractions allowed.
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "give a number of seconds, such as 5 or 0.5")?;
@@ -204,6 +301,27 @@ mod tests {
         assert_eq!(parse_number("0x1K"), Ok(1024));
         for bad in ["", "K", "0x", "-1", "+1", "1G", "0x1G", "1.5K", "99999999999999999M"] {
             assert!(parse_number(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ranges() {
+        assert_eq!(parse_range("5"), Ok(5..6));
+        assert_eq!(parse_range("0..8"), Ok(0..8));
+        for bad in ["", "..", "3..", "..3", "3..3", "4..3", "-1", "x", "18446744073709551615"] {
+            assert!(parse_range(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn intervals() {
+        let good =
+            [("0", 0), ("10", 10_000), ("10ms", 10_000), ("500us", 500), ("1.5s", 1_500_000)];
+        for (text, micros) in good {
+            assert_eq!(parse_interval(text), Ok(Duration::from_micros(micros)), "{text}");
+        }
+        for bad in ["", "s", "-1", "inf", "NaN", "1h", "1e300s"] {
+            assert!(parse_interval(bad).is_err(), "{bad}");
         }
     }
 

@@ -7,6 +7,7 @@ mod demo;
 mod dump;
 mod generate;
 mod list;
+mod monitor;
 mod outcome;
 mod output;
 mod show;
@@ -51,6 +52,7 @@ fn run(command: &Command, output: &mut Output) -> Result<Outcome, Failure> {
         Command::List(arguments) => list::run(arguments, output),
         Command::Show(arguments) => show::run(arguments, output),
         Command::Dump(arguments) => dump::run(arguments, output),
+        Command::Monitor(arguments) => monitor::run(arguments, output),
         Command::Demo(arguments) => demo::run(arguments, output),
         Command::Completions(arguments) => generate::completions(arguments, output),
         Command::Man(arguments) => generate::man(arguments, output),

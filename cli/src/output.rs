@@ -1,6 +1,7 @@
 //! Standard output: the one place that writes to it.
 
 use crate::outcome::Failure;
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use serde::Serialize;
 use std::fmt::{Arguments, Display};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
@@ -38,6 +39,23 @@ impl Output {
         serde_json::to_writer_pretty(&mut self.to, value)
             .map_err(|error| Failure::Output(error.into()))?;
         self.line("")
+    }
+
+    /// `value` as JSON on one line, without the line's end.
+    pub(crate) fn compact_json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        serde_json::to_writer(&mut self.to, value).map_err(|error| Failure::Output(error.into()))
+    }
+
+    /// An error, as of writing, if the reader has closed its end: who seldom writes would not notice.
+    pub(crate) fn check_reader(&self) -> Result<(), Failure> {
+        let mut asked = [PollFd::new(self.to.get_ref(), PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match poll(&mut asked, Some(&now)) {
+            Ok(1..) if asked[0].revents().contains(PollFlags::ERR) => {
+                Err(Failure::Output(io::ErrorKind::BrokenPipe.into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {

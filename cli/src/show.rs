@@ -7,7 +7,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::output::{complain, Output};
 use crate::target::Target;
 use serde::Serialize;
-use zeroipc::{Capability, Entry, Geometry, View};
+use zeroipc::{Capability, Entry, Geometry, Kind, View};
 
 /// What is known of a region, in the order of the JSON.
 #[derive(Debug, Serialize)]
@@ -44,6 +44,7 @@ struct StructureReport {
     element_size: u32,
     capacity: u64,
     fill: Option<u64>,
+    fill_is: Option<&'static str>,
     size: u64,
     offset: u64,
     #[serde(flatten)]
@@ -153,9 +154,11 @@ impl Report {
             return output.line("No structures.");
         }
         use Align::{Left, Right};
-        let header =
-            ["NAME", "KIND", "ELEMENT", "CAPACITY", "FILL", "SIZE", "OFFSET", "WORD", "LINE"];
-        let align = [Left, Left, Right, Right, Right, Right, Right, Right, Right];
+        let header = [
+            "NAME", "KIND", "ELEMENT", "CAPACITY", "FILL", "SIZE", "OFFSET", "WORD", "LINE",
+            "FILL IS",
+        ];
+        let align = [Left, Left, Right, Right, Right, Right, Right, Right, Right, Left];
         let mut columns = Columns::new(header, align);
         for structure in &self.structures {
             columns.row(structure.cells());
@@ -178,13 +181,14 @@ impl StructureReport {
             element_size: info.elem_size,
             capacity: info.capacity,
             fill: info.fill,
+            fill_is: meaning(info.kind),
             size: entry.size,
             offset: entry.offset,
             geometry: info.geometry.into(),
         })
     }
 
-    fn cells(&self) -> [String; 9] {
+    fn cells(&self) -> [String; 10] {
         [
             printable(&self.name),
             self.kind.clone(),
@@ -195,6 +199,30 @@ impl StructureReport {
             format!("{:#x}", self.offset),
             self.geometry.word_bytes.to_string(),
             self.geometry.line_bytes.to_string(),
+            self.fill_is.unwrap_or("-").to_owned(),
         ]
     }
+}
+
+/// What a structure's fill says; `None` where it has none, or the kind is not known here.
+fn meaning(kind: Kind) -> Option<&'static str> {
+    Some(match kind {
+        Kind::ARRAY => "elements",
+        Kind::RING | Kind::QUEUE | Kind::STACK => "elements in it",
+        Kind::STREAM => "values kept",
+        // Without a buffer, who waits at it.
+        Kind::CHANNEL => "in it, or waiting",
+        Kind::MAP | Kind::SET => "keys in it",
+        Kind::POOL => "slots taken",
+        Kind::SEMAPHORE => "permits free",
+        Kind::MUTEX | Kind::RWLOCK | Kind::MONITOR => "holders",
+        Kind::BARRIER => "arrived",
+        Kind::LATCH => "left to count",
+        Kind::ONCE => "1 if done",
+        Kind::EVENT => "1 if set",
+        Kind::SIGNAL => "version",
+        Kind::FUTURE => "1 if settled",
+        Kind::LAZY => "1 if being evaluated",
+        _ => return None,
+    })
 }

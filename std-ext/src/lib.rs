@@ -45,6 +45,7 @@
 //! | a value that many read and few change | [`RwLock`] | [`RwLock::read`], [`RwLock::write`] for the others |
 //! | a value, and waiting until it is as wanted | [`Monitor`] | [`Monitor::wait_while`] for a notification |
 //! | an answer that comes later, once | [`Future`] | [`Future::get`] for who has promised it |
+//! | a question, answered by whichever server comes first | [`Service`] | [`Client::call`] for an answer, [`Server::next`] for a request |
 //! | values from hand to hand, or through a buffer that can be closed | [`Channel`] | [`Channel::send`], [`Channel::recv`] if asked to |
 //! | a value that is expensive to make and is made once | [`Lazy`] | [`Lazy::get_or_init`] for who evaluates it |
 //!
@@ -184,7 +185,18 @@
 //! `zeroipc-inspect list` shows the regions of this machine, and `zeroipc-inspect show /sensor_data` what is in one, both
 //! without writing to it; [`list`] and [`ReadOnlyMemory`] do so in a program.
 
+mod derived;
+
+pub use derived::{
+    derive, unfold, DeriveError, Derived, Driver, Ended, Pipeline, State, StreamExt, Target,
+    Tracked,
+};
 #[doc(inline)]
 pub use zeroipc_nostd::*;
 #[doc(inline)]
 pub use zeroipc_posix::*;
+
+/// The programs of the guide to codata, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/codata.md")]
+struct GuideToCodata;

@@ -26,6 +26,7 @@
 //! | [`Pool`] | alloc lock-free, free and handing over wait-free; slots that travel between parties without copying | yes |
 //! | [`Future`] | setting and trying wait-free; getting waits for who has promised to set it, notices its death | not if one party sets it |
 //! | [`Stream`] | a subscriber's next wait-free; emit lock-free, with any one party stopped anywhere inside, or wait-free from one publisher; with backpressure it waits for the slowest subscriber, notices its death | not with one publisher that overwrites |
+//! | [`Service`] | asking, taking and answering lock-free; a call waits for the server that took it, notices its death | yes |
 //! | [`Lazy`] | peeking wait-free; the others wait for who evaluates it, notice its death | yes |
 //! | [`Channel`] | buffered: as `Queue`; without a buffer sender and receiver wait for each other; both can be selected from | yes |
 //!
@@ -62,6 +63,7 @@ mod error;
 mod geometry;
 mod map;
 mod name;
+mod observe;
 mod party;
 mod pool;
 mod prefix;
@@ -78,7 +80,7 @@ mod table;
 mod view;
 mod wait;
 
-pub use array::{Array, Integer, Number};
+pub use array::{Array, Elements, Integer, Number};
 pub use asynchronous::{
     ChannelRecv, ChannelSend, EventWait, FutureGet, Operation, PublisherEmit, QueuePop, QueuePush,
     Reactor, Repeatable, RingPop, RingPush, SemaphoreAcquire, StreamEmit, SubscriberNext, Ticket,
@@ -87,11 +89,13 @@ pub use asynchronous::{
 #[cfg(feature = "futures-core")]
 pub use asynchronous::{ChannelStream, SubscriberStream, Waits};
 pub use codata::eventual::{self, all, all_of, any, Eventual};
+pub use codata::source::{self, Source};
 pub use codata::{
     select, select_timeout, select_with, try_select, FutureCase, PopCase, PushCase, Selectable,
     WaitCase,
 };
 pub use codata::{Channel, ChannelIter, ChannelTryIter, RecvCase, SendCase};
+pub use codata::{Client, Pending, Request, Server, Service};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use codata::{Publisher, Stream, StreamOptions, Subscriber};
 pub use element::Element;
@@ -102,11 +106,13 @@ pub use error::{
     ReleaseError, RoleTaken, SignalError, StructureError, TryAcquireError, TryLockError,
     UpdateError, WaitError,
 };
+pub use error::{CallError, ReplyError};
 pub use error::{EmitError, PublisherError, SubscribeError};
 pub use error::{RecvError, SelectError, SendError, TryRecvError, TrySendError};
 pub use geometry::{Geometry, WordSize};
 pub use map::{Exchange, Map, MapIter, MapOptions};
 pub use name::Name;
+pub use observe::{Observer, Seen};
 pub use party::{Liveness, PartyId};
 pub use pool::{Handle, Loan, Pool};
 pub use prefix::Kind;

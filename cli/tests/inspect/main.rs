@@ -4,6 +4,7 @@ mod demo;
 mod dump;
 mod generated;
 mod list;
+mod monitor;
 mod sandbox;
 mod show;
 

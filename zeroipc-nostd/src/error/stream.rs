@@ -11,6 +11,8 @@ pub enum EmitError<T> {
     Full(T),
     /// The stream is closed.
     Closed(T),
+    /// The value was to have a certain sequence number, and that is not the next one.
+    NotNext(T),
     /// The time was up, and the slowest subscriber had not gone on.
     Timeout(T),
     /// There is no room, and the region was opened without a notifier, so there is nothing to wait with.
@@ -31,6 +33,7 @@ impl<T> EmitError<T> {
         match self {
             Self::Full(value)
             | Self::Closed(value)
+            | Self::NotNext(value)
             | Self::Timeout(value)
             | Self::NoWaiter(value)
             | Self::Blocked(value)
@@ -54,6 +57,7 @@ impl<T> fmt::Debug for EmitError<T> {
         f.write_str(match self {
             Self::Full(_) => "Full(..)",
             Self::Closed(_) => "Closed(..)",
+            Self::NotNext(_) => "NotNext(..)",
             Self::Timeout(_) => "Timeout(..)",
             Self::NoWaiter(_) => "NoWaiter(..)",
             Self::Blocked(_) => "Blocked(..)",
@@ -71,6 +75,7 @@ impl<T> fmt::Display for EmitError<T> {
                 "a subscriber has not taken the oldest value yet; wait for it, or remove those that are dead"
             }
             Self::Closed(_) => "the stream is closed",
+            Self::NotNext(_) => "another value has this sequence number, or it is not its turn yet",
             Self::Timeout(_) => "timed out: the slowest subscriber did not go on",
             Self::NoWaiter(_) => NO_WAITER,
             Self::Blocked(_) => {

@@ -30,6 +30,13 @@ pub enum StructureError {
         /// The kind found.
         found: Kind,
     },
+    /// The structure has no values that follow one another, or not in a form that can be watched.
+    NotAFlow {
+        /// Its name.
+        name: Name,
+        /// Its kind.
+        kind: Kind,
+    },
     /// The structure's elements have another size.
     WrongElementSize {
         /// Its name.
@@ -139,6 +146,9 @@ impl fmt::Display for StructureError {
             Self::Exists { name } => write!(f, "the name {name:?} is taken; open it instead"),
             Self::WrongKind { name, expected, found } => {
                 write!(f, "{name:?} is of kind {found}, not {expected}")
+            }
+            Self::NotAFlow { name, kind } => {
+                write!(f, "{name:?} is of kind {kind}, whose values do not come one after another")
             }
             Self::WrongElementSize { name, expected, found } => write!(
                 f,

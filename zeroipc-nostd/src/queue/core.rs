@@ -68,7 +68,7 @@ pub(super) struct Core<'a, T, W: Word> {
     entries: WrappedWords<'a, W>,
     slots: Racy<'a, T>,
     spares: Spares<'a, W>,
-    form: Form<W>,
+    pub(super) form: Form<W>,
     ahead: Ahead<W>,
     /// A power of two, at least 2.
     capacity: usize,
@@ -184,8 +184,8 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     /// By the entries, since `tail` and `head` may lag behind. Only loads.
     pub(super) fn len(&self) -> usize {
         // Head first: it only grows towards tail.
-        let head = self.first_not_beyond(self.head.load(Acquire), Form::ready);
-        let tail = self.first_not_beyond(self.tail.load(Acquire), Form::free);
+        let head = self.first_not_popped();
+        let tail = self.first_not_claimed();
         let len = tail.minus(head);
         if len.is_negative() {
             return 0;
@@ -198,6 +198,16 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         len.index().min(self.capacity)
     }
 
+    /// The first ticket that was neither popped nor passed over. Only loads.
+    pub(super) fn first_not_popped(&self) -> W {
+        self.first_not_beyond(self.head.load(Acquire), Form::ready)
+    }
+
+    /// The first ticket that no push has claimed. Only loads.
+    pub(super) fn first_not_claimed(&self) -> W {
+        self.first_not_beyond(self.tail.load(Acquire), Form::free)
+    }
+
     /// `ticket`, or the first after it whose entry is not beyond `state`.
     fn first_not_beyond(&self, ticket: W, state: impl Fn(&Form<W>, W) -> State<W>) -> W {
         if self.form.is_beyond(self.entry(ticket).load(Acquire), state(&self.form, ticket)) {
@@ -208,7 +218,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     }
 
     #[inline(always)]
-    fn entry(&self, ticket: W) -> Atomic<'a, W> {
+    pub(super) fn entry(&self, ticket: W) -> Atomic<'a, W> {
         self.entries.get(ticket.index())
     }
 

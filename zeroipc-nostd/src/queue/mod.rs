@@ -23,8 +23,10 @@ mod bulk;
 mod core;
 mod entry;
 mod grant;
+mod observe;
 
 pub use self::grant::{PopGrant, PushGrant, Refused};
+pub(crate) use self::observe::QueueObserver;
 
 use self::core::Core;
 use crate::element::Element;
@@ -34,7 +36,7 @@ use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
 use crate::sync::{by_word, ByWord, Span, Wide};
 use crate::table::block_bytes;
-use crate::wait::{deadline_after, Announce, EventCount, Notifier, Wait};
+use crate::wait::{deadline_after, Announce, EventCount, Notifier, Wait, WaitWord};
 use ::core::time::Duration;
 
 const ITEMS: u64 = 24;
@@ -142,7 +144,7 @@ impl<'a, T: Element> Queue<'a, T> {
         let layout = Layout::of(prefix)?;
         let core = match prefix.geometry.ok()?.word() {
             WordSize::Four => ByWord::W4(Core::at(span, &layout)?),
-            WordSize::Eight => ByWord::W8(Core::at(span, &layout)?),
+            WordSize::Eight => ByWord::wide(Core::at(span, &layout)?)?,
         };
         let items = EventCount::new(span.word(ITEMS)?);
         Some(Queue { core, items, space: EventCount::new(span.word(SPACE)?), notifier })
@@ -270,6 +272,11 @@ impl<'a, T: Element> Queue<'a, T> {
     /// [`PopTimeoutError::Timeout`], never before the deadline; [`PopTimeoutError::Corrupt`].
     pub fn pop_with(&self, waiter: &dyn Wait, deadline: Option<u64>) -> Result<T, PopTimeoutError> {
         self.items.wait_to_pop(waiter, deadline, || self.try_pop())
+    }
+
+    /// Announces a sleeper for elements.
+    pub(crate) fn announced_for_items(&self) -> (WaitWord<'a>, u32) {
+        self.items.announced()
     }
 
     /// What consumers sleep on.

@@ -6,7 +6,7 @@ use crate::element::Element;
 use crate::error::{PopError, PopTimeoutError};
 use crate::role::Token;
 use crate::sync::{by_word, rest_after_a_look, ByWord, Wide, Word};
-use crate::wait::{deadline_after, Announce, Ringer, Wait};
+use crate::wait::{deadline_after, Announce, Ringer, Wait, WaitWord};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::time::Duration;
 
@@ -66,7 +66,7 @@ impl<'a, T: Element> Consumer<'a, T> {
     pub(super) fn new(ring: Ring<'a, T>, token: Token) -> Self {
         let half = match ring.ends {
             ByWord::W4(ends) => ByWord::W4(Half::new(ends)),
-            ByWord::W8(ends) => ByWord::W8(Half::new(ends)),
+            ByWord::W8(ends, having) => ByWord::W8(Half::new(ends), having),
         };
         Consumer { ring, half, token, space: Ringer::new(ring.space, ring.notifier) }
     }
@@ -118,6 +118,11 @@ impl<'a, T: Element> Consumer<'a, T> {
     ) -> Result<T, PopTimeoutError> {
         let items = self.ring.items;
         items.wait_to_pop(waiter, deadline, || self.try_pop())
+    }
+
+    /// Announces a sleeper for elements.
+    pub(crate) fn announced(&self, waiter: &dyn Wait) -> (WaitWord<'a>, u32) {
+        self.ring.items.announced(waiter)
     }
 
     /// The ring.

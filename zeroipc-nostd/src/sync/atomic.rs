@@ -84,6 +84,14 @@ impl Atomic<'_, u32> {
 
 #[cfg(not(loom))]
 impl<'a> Atomic<'a, u32> {
+    /// A word that is not in a region.
+    pub(crate) fn of(word: &'a core::sync::atomic::AtomicU32) -> Self {
+        let pointer: *const core::sync::atomic::AtomicU32 = word;
+        // SAFETY: both types are a `u32` with interior mutability, of the same size and alignment (4 on every target that
+        // has the native type), and `word` is valid for `'a`.
+        Atomic { native: unsafe { &*pointer.cast::<portable_atomic::AtomicU32>() } }
+    }
+
     /// The word as the system's waiting call needs it.
     pub(crate) fn address(self) -> &'a core::sync::atomic::AtomicU32 {
         let pointer: *const portable_atomic::AtomicU32 = self.native;

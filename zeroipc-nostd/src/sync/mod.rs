@@ -28,12 +28,12 @@ pub use model::Span;
 #[cfg(loom)]
 pub use model::{unexplored, Slab};
 #[cfg(loom)]
-pub(crate) use model::{Cells, Racy, Shared, Slots, Words, Wrapped, WrappedWords};
+pub(crate) use model::{Cells, Racy, Raw, Shared, Slots, Words, Wrapped, WrappedWords};
 pub(crate) use number::{Bitwise, Change, NativeInteger};
 #[cfg(not(loom))]
 pub use real::Span;
 #[cfg(not(loom))]
-pub(crate) use real::{Cells, Racy, Shared, Slots, Words, Wrapped, WrappedWords};
+pub(crate) use real::{Cells, Racy, Raw, Shared, Slots, Words, Wrapped, WrappedWords};
 pub(crate) use waker_slot::{Refused, WakerSlot};
 pub(crate) use word::{by_word, native_cas, ByWord, Wide, Word, HAS_WIDE};
 

@@ -175,6 +175,18 @@ impl<'a> Span<'a> {
         Some(racy)
     }
 
+    pub(crate) fn raw(
+        &self,
+        offset: u64,
+        stride: usize,
+        count: usize,
+        size: usize,
+    ) -> Option<Raw<'a>> {
+        let offset = usize::try_from(offset).ok()?;
+        self.at(offset, stride.checked_mul(count.checked_sub(1)?)?.checked_add(size)?)?;
+        Some(Raw { span: *self, offset, stride, count, size })
+    }
+
     pub(crate) fn shared<T: Element>(&self, offset: u64, count: usize) -> Option<Shared<'a, T>> {
         let size = size_of::<T>();
         let words = if size == 8 {
@@ -458,6 +470,54 @@ impl<'a, T: Element> Racy<'a, T> {
 
     pub(crate) fn read_into(&self, index: usize, value: &mut T) -> bool {
         self.read(index).map(|read| *value = read).is_some()
+    }
+}
+
+/// The model's [`super::real::Raw`]: looks at what the structure's own accesses have made there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Raw<'a> {
+    span: Span<'a>,
+    offset: usize,
+    stride: usize,
+    count: usize,
+    size: usize,
+}
+
+impl Raw<'_> {
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    fn bytes(&self, index: usize) -> Option<Vec<u8>> {
+        (index < self.count).then_some(())?;
+        let start = self.span.at(self.offset + index * self.stride, self.size)?;
+        let mut bytes = Vec::new();
+        while bytes.len() < self.size {
+            let cell = self.span.slab.cell(start + bytes.len(), u32::new_cell)?;
+            super::hook::step();
+            match cell {
+                Cell::W4(word) => bytes.extend(word.load(Relaxed).to_le_bytes()),
+                Cell::W8(word) => bytes.extend(word.load(Relaxed).to_le_bytes()),
+                // SAFETY: loom gives a valid pointer and has just checked that nobody writes the cell.
+                Cell::Payload(Payload(cell)) => cell.with(|cell| bytes.extend(unsafe { &**cell })),
+            }
+        }
+        loom::sync::atomic::fence(Acquire);
+        Some(bytes)
+    }
+
+    pub(crate) fn read(&self, index: usize, to: &mut [u8]) -> bool {
+        let Some(bytes) = self.bytes(index) else { return false };
+        to.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
+        true
+    }
+
+    pub(crate) fn matches(&self, index: usize, bytes: &[u8]) -> bool {
+        self.bytes(index).is_some_and(|found| found.iter().zip(bytes).all(|(a, b)| a == b))
     }
 }
 

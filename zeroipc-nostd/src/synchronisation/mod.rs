@@ -31,3 +31,6 @@ pub(crate) use once::fill as once_fill;
 pub(crate) use rwlock::fill as rwlock_fill;
 pub(crate) use semaphore::fill as semaphore_fill;
 pub(crate) use signal::fill as signal_fill;
+
+// And follows.
+pub(crate) use signal::SignalObserver;

@@ -51,6 +51,13 @@ impl Broadcast<'_> {
 
 impl Announce for Broadcast<'_> {
     fn announce(&self, waiter: &dyn Wait) -> (WaitWord<'_>, u32) {
+        self.announced(waiter)
+    }
+}
+
+impl<'a> Broadcast<'a> {
+    /// [`Announce::announce`], for whoever keeps the word longer than this.
+    pub(crate) fn announced(self, waiter: &dyn Wait) -> (WaitWord<'a>, u32) {
         let rung = self.rung.load(Acquire);
         self.waiting.store(1, Release);
         waiter.sleep_fence();

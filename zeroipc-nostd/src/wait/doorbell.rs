@@ -79,6 +79,13 @@ impl<'a> Ringer<'a> {
 
 impl Announce for Doorbell<'_> {
     fn announce(&self, waiter: &dyn Wait) -> (WaitWord<'_>, u32) {
+        self.announced(waiter)
+    }
+}
+
+impl<'a> Doorbell<'a> {
+    /// [`Announce::announce`], for whoever keeps the word longer than this.
+    pub(crate) fn announced(self, waiter: &dyn Wait) -> (WaitWord<'a>, u32) {
         let rung = self.rung.load(Acquire);
         self.waiting.store(rung.wrapping_add(1), Release);
         waiter.sleep_fence();

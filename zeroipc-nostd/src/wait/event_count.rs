@@ -116,6 +116,13 @@ impl<'a> EventCount<'a> {
 
 impl Announce for EventCount<'_> {
     fn announce(&self, _waiter: &dyn Wait) -> (WaitWord<'_>, u32) {
+        self.announced()
+    }
+}
+
+impl<'a> EventCount<'a> {
+    /// [`Announce::announce`], for whoever keeps the word longer than this.
+    pub(crate) fn announced(self) -> (WaitWord<'a>, u32) {
         let mut word = self.word.load(Relaxed);
         // Each failure means that a waker moved on: it ends when they do, and a look at the structure follows anyway.
         let value = loop {

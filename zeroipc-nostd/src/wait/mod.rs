@@ -38,6 +38,14 @@ const SHORT_SLICE: u64 = 1_000_000;
 pub struct WaitWord<'a>(pub(crate) Atomic<'a, u32>);
 
 impl<'a> WaitWord<'a> {
+    /// A word of this party's own, to sleep on beside those of a region; whoever changes it wakes those that sleep on it by the
+    /// same [`Wait`].
+    #[cfg(not(loom))]
+    #[must_use]
+    pub fn of(word: &'a core::sync::atomic::AtomicU32) -> Self {
+        WaitWord(Atomic::of(word))
+    }
+
     /// Its value now (acquire).
     #[must_use]
     pub fn load(self) -> u32 {
@@ -256,7 +264,7 @@ pub(crate) fn wait_for_any<'a, R>(
 }
 
 /// What looking came to, before any sleep.
-enum Looked<R> {
+pub(crate) enum Looked<R> {
     /// It is there, or the time is up.
     Over(Option<R>),
     /// Time to sleep.
@@ -264,7 +272,7 @@ enum Looked<R> {
 }
 
 /// Looks as often as the waiter says.
-fn look<R>(
+pub(crate) fn look<R>(
     waiter: &dyn Wait,
     deadline: Option<u64>,
     attempt: &mut impl FnMut() -> Option<R>,
@@ -283,7 +291,7 @@ fn look<R>(
 }
 
 /// Until when to sleep at most before looking again; `None` if the deadline has passed.
-fn slice(waiter: &dyn Wait, deadline: Option<u64>) -> Option<u64> {
+pub(crate) fn slice(waiter: &dyn Wait, deadline: Option<u64>) -> Option<u64> {
     let now = waiter.now();
     let slice = now.saturating_add(SLICE);
     match deadline {

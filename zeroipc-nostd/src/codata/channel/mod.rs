@@ -446,7 +446,7 @@ impl<'a, T: Element> Channel<'a, T> {
 }
 
 /// The queue's part of the channel in `span`, and its prefix; `None` if they do not match the channel's.
-fn buffer<'a>(span: Span<'a>, prefix: &Prefix) -> Option<(Span<'a>, Prefix)> {
+pub(crate) fn buffer<'a>(span: Span<'a>, prefix: &Prefix) -> Option<(Span<'a>, Prefix)> {
     let geometry = prefix.geometry.ok()?;
     let start = align_up(CONTROL_BYTES, u64::from(geometry.line_bytes()))?;
     let part = span.part(start, (span.len() as u64).checked_sub(start)?)?;

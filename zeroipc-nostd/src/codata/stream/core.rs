@@ -44,7 +44,7 @@ const TURNS: u32 = 1 << 16;
 pub(super) struct Log<'a, W: Word> {
     tail: Atomic<'a, W>,
     entries: WrappedWords<'a, W>,
-    form: Form<W>,
+    pub(super) form: Form<W>,
     /// A power of two.
     capacity: usize,
 }
@@ -75,7 +75,7 @@ impl<'a, W: Word> Log<'a, W> {
     }
 
     #[inline(always)]
-    fn entry(&self, sequence: W) -> Atomic<'a, W> {
+    pub(super) fn entry(&self, sequence: W) -> Atomic<'a, W> {
         self.entries.get(sequence.index())
     }
 
@@ -144,7 +144,7 @@ impl<'a, W: Word> Log<'a, W> {
     }
 
     #[inline]
-    fn is_end(&self, entry: W, sequence: W) -> bool {
+    pub(super) fn is_end(&self, entry: W, sequence: W) -> bool {
         self.form.is_closed(entry)
             && (self.form.is_before(entry, sequence) || self.form.is_void(entry, sequence))
     }
@@ -221,6 +221,8 @@ impl<'a, W: Word> Log<'a, W> {
 pub(super) enum Refusal {
     Full,
     Closed,
+    /// The sequence that was asked for is not the first that is not published.
+    NotNext,
     Blocked,
     Corrupt,
 }
@@ -299,8 +301,11 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     }
 
     #[inline(always)]
-    fn free_with_room(&self) -> Result<(W, Atomic<'a, W>, W), Refusal> {
+    fn free_with_room(&self, at: Option<W>) -> Result<(W, Atomic<'a, W>, W), Refusal> {
         let found = self.log.free()?;
+        if at.is_some_and(|at| at != found.0) {
+            return Err(Refusal::NotNext);
+        }
         if self.has_room(found.0) {
             Ok(found)
         } else {
@@ -308,10 +313,10 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         }
     }
 
-    /// Publishes `value`, as one of many publishers; returns its sequence.
+    /// Publishes `value`, as one of many publishers, as any sequence or only as `at`; returns its sequence.
     #[inline(always)]
-    pub(super) fn emit(&self, value: &T) -> Result<W, Refusal> {
-        let mut found = self.free_with_room()?;
+    pub(super) fn emit(&self, value: &T, at: Option<W>) -> Result<W, Refusal> {
+        let mut found = self.free_with_room(at)?;
         let spares = self.spares.as_ref().ok_or(Refusal::Corrupt)?;
         let slot = take_patiently(spares).ok_or(Refusal::Blocked)?;
         self.slots.write(slot, value);
@@ -326,7 +331,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
                 spares.give(theirs);
                 return Ok(sequence);
             }
-            found = match self.free_with_room() {
+            found = match self.free_with_room(at) {
                 Ok(found) => found,
                 Err(refusal) => {
                     spares.give(slot);

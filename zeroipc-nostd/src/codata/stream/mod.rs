@@ -25,14 +25,17 @@
 //! The algorithm is in `core.rs`, that of backpressure in `places.rs`.
 
 mod core;
+mod emit_at;
 mod entry;
 mod layout;
+mod observe;
 mod places;
 mod publisher;
 mod sleepers;
 mod subscriber;
 
 pub use layout::StreamOptions;
+pub(crate) use observe::StreamObserver;
 pub use publisher::Publisher;
 pub use subscriber::Subscriber;
 
@@ -43,6 +46,7 @@ use self::subscriber::Half;
 use crate::element::Element;
 use crate::error::{EmitError, PublisherError, RoleTaken, StructureError, SubscribeError};
 use crate::geometry::{Geometry, WordSize};
+use crate::name::Name;
 use crate::party::Membership;
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
@@ -113,6 +117,7 @@ pub struct Stream<'a, T> {
     one_publisher: bool,
     has_backpressure: bool,
     cas: bool,
+    name: Name,
 }
 
 impl<T> Clone for Stream<'_, T> {
@@ -193,7 +198,7 @@ impl<'a, T: Element> Stream<'a, T> {
         let span = found.span;
         let core = match found.geometry.word() {
             WordSize::Four => ByWord::W4(Core::at(span, &layout).ok_or(corrupt)?),
-            WordSize::Eight => ByWord::W8(Core::at(span, &layout).ok_or(corrupt)?),
+            WordSize::Eight => Core::at(span, &layout).and_then(ByWord::wide).ok_or(corrupt)?,
         };
         let word = |offset| span.word::<u32>(offset).ok_or(corrupt);
         let (values, cas) = (word(VALUES)?, region.has_cas());
@@ -212,6 +217,7 @@ impl<'a, T: Element> Stream<'a, T> {
             one_publisher: layout.one_publisher,
             has_backpressure: layout.place_count > 0,
             cas,
+            name: found.name,
         })
     }
 
@@ -272,7 +278,7 @@ impl<'a, T: Element> Stream<'a, T> {
         if !self.cas {
             return Err(EmitError::NeedsCas(value));
         }
-        let emitted = by_word!(&self.core, core => core.emit(&value).map(Word::wide));
+        let emitted = by_word!(&self.core, core => core.emit(&value, None).map(Word::wide));
         match emitted {
             Ok(sequence) => {
                 self.sleepers.notify(self.notifier);
@@ -455,7 +461,7 @@ impl<'a, T: Element> Stream<'a, T> {
         }
         let half = match &self.core {
             ByWord::W4(core) => ByWord::W4(half(core, start, &self.membership)?),
-            ByWord::W8(core) => ByWord::W8(half(core, start, &self.membership)?),
+            ByWord::W8(core, having) => ByWord::W8(half(core, start, &self.membership)?, *having),
         };
         Ok(Subscriber::new(*self, half))
     }
@@ -475,6 +481,12 @@ impl<'a, T: Element> Stream<'a, T> {
     #[must_use]
     pub fn registered_subscribers(&self) -> usize {
         by_word!(&self.core, core => core.places.map_or(0, |places| places.registered()))
+    }
+
+    /// Its name in the region.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        self.name
     }
 
     /// What subscribers sleep on.
@@ -592,6 +604,7 @@ fn refused<T>(refusal: Refusal, value: T) -> EmitError<T> {
     match refusal {
         Refusal::Full => EmitError::Full(value),
         Refusal::Closed => EmitError::Closed(value),
+        Refusal::NotNext => EmitError::NotNext(value),
         Refusal::Blocked => EmitError::Blocked(value),
         Refusal::Corrupt => EmitError::Corrupt(value),
     }

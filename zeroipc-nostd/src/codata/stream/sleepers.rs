@@ -15,7 +15,16 @@ pub(super) enum Sleepers<'a> {
     ByOne(Broadcast<'a>),
 }
 
-impl Sleepers<'_> {
+impl<'a> Sleepers<'a> {
+    /// [`Announce::announce`], for whoever keeps the word longer than this.
+    pub(super) fn announced(self, waiter: &dyn Wait) -> (WaitWord<'a>, u32) {
+        match self {
+            Sleepers::ByAnybody(count) => count.announced(),
+            Sleepers::Unannounced(word) => (WaitWord(word), word.load(Acquire)),
+            Sleepers::ByOne(broadcast) => broadcast.announced(waiter),
+        }
+    }
+
     /// Wakes all. The caller has just published.
     #[inline(always)]
     pub(super) fn notify(&self, notifier: Notifier<'_>) {
@@ -29,10 +38,6 @@ impl Sleepers<'_> {
 
 impl Announce for Sleepers<'_> {
     fn announce(&self, waiter: &dyn Wait) -> (WaitWord<'_>, u32) {
-        match self {
-            Sleepers::ByAnybody(count) => count.announce(waiter),
-            Sleepers::Unannounced(word) => (WaitWord(*word), word.load(Acquire)),
-            Sleepers::ByOne(broadcast) => broadcast.announce(waiter),
-        }
+        self.announced(waiter)
     }
 }

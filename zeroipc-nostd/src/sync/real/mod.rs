@@ -7,10 +7,12 @@
 mod bulk;
 mod cells;
 mod payload;
+mod raw;
 mod shared;
 
 pub(crate) use cells::Cells;
 pub(crate) use payload::{Racy, Slots, Wrapped};
+pub(crate) use raw::Raw;
 pub(crate) use shared::Shared;
 
 use super::atomic::Atomic;
@@ -22,7 +24,7 @@ use core::marker::PhantomData;
 use core::mem::size_of;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
-use payload::copy_width;
+use payload::{copy_width, width_of};
 use portable_atomic::AtomicU8;
 
 /// Where a region lies: a pointer and a length that live for `'a`.
@@ -187,6 +189,19 @@ impl<'a> Span<'a> {
         let first =
             self.strided(offset, size_of::<T>(), count, size_of::<T>(), copy_width::<T>())?;
         Some(Shared::new(first, count))
+    }
+
+    /// `count` elements of `size` bytes of a type that is not known here, the first at `offset`, `stride` bytes apart: for
+    /// readers that look without owning and check afterwards.
+    pub(crate) fn raw(
+        &self,
+        offset: u64,
+        stride: usize,
+        count: usize,
+        size: usize,
+    ) -> Option<Raw<'a>> {
+        let first = self.strided(offset, stride, count, size, width_of(size))?;
+        Some(Raw::new(first, stride, count, size))
     }
 
     pub(super) fn strided(

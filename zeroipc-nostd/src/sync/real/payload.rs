@@ -288,7 +288,11 @@ impl<T: Element> Racy<'_, T> {
 
 /// The widest word, at most 8 bytes, that the size of `T` divides into: how payload is copied, and how it is aligned.
 pub(super) const fn copy_width<T>() -> usize {
-    let size = size_of::<T>();
+    width_of(size_of::<T>())
+}
+
+/// As [`copy_width`], of a size.
+pub(super) const fn width_of(size: usize) -> usize {
     if size == 0 {
         return 1; // nothing to copy, anywhere
     }

@@ -38,7 +38,7 @@ const FREE: u64 = 1;
 const VOID: u64 = 2;
 
 /// How often a read starts again. Each turn means that writers came all around the slots during one copy.
-const READS: u32 = 64;
+pub(super) const READS: u32 = 64;
 /// How often a write starts again. Each turn means that another write succeeded.
 const WRITES: u32 = 1 << 16;
 
@@ -105,8 +105,9 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         self.current.load(Acquire)
     }
 
+    /// The slot that `word` names.
     #[inline(always)]
-    fn slot(&self, word: W) -> usize {
+    pub(super) fn slot(&self, word: W) -> usize {
         (word & self.mask).index()
     }
 
@@ -166,7 +167,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
 
     /// Whether a copy of `slot`, which `word` named, is that version's value.
     #[inline(always)]
-    fn is_whole(&self, word: W, slot: usize) -> bool {
+    pub(super) fn is_whole(&self, word: W, slot: usize) -> bool {
         // Acquire: a stamp that is newer than `word` was written by somebody who had seen a newer `current`. So the next try
         // finds a newer one too.
         let stamp = self.stamps.get(slot).map_or(W::low(VOID), |stamp| stamp.load(Acquire));
