@@ -124,6 +124,9 @@
 //! # }
 //! ```
 //!
+//! A task that is spawned must own what it uses, or have it for ever: let it have a `&'static Memory`, from a `static` as in
+//! `examples/task_workers.rs`, or open its structures from a clone of the memory that it owns.
+//!
 //! A loop of `epoll` waits for a structure by a [`Watch`]. Without an operating system tasks wait by a [`WakerTable`].
 //!
 //! ## Futures together
