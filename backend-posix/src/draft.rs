@@ -138,12 +138,17 @@ pub(crate) fn check_room(file: &OwnedFd, size: u64) -> Result<(), Error> {
 ///
 /// Up to about 1 ms per MiB where the memory must be cleared.
 pub(crate) fn reserve(file: &OwnedFd, size: u64) -> Result<(), Error> {
+    reserve_from(file, 0, size)
+}
+
+/// [`reserve`] for the `size` bytes from `start` on, which the file has.
+pub(crate) fn reserve_from(file: &OwnedFd, start: u64, size: u64) -> Result<(), Error> {
     for offset in (0..size).step_by(STEP as usize) {
         let part = STEP.min(size - offset);
-        let flags = FallocateFlags::empty();
-        let reserved = match retry_on_intr(|| rustix::fs::fallocate(file, flags, offset, part)) {
+        let (flags, from) = (FallocateFlags::empty(), start + offset);
+        let reserved = match retry_on_intr(|| rustix::fs::fallocate(file, flags, from, part)) {
             // A file system that cannot reserve can be written to.
-            Err(Errno::OPNOTSUPP) => write_zeros(file, offset, part),
+            Err(Errno::OPNOTSUPP) => write_zeros(file, from, part),
             other => other,
         };
         match reserved {

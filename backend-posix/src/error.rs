@@ -37,6 +37,13 @@ pub enum Error {
         /// Bytes needed at least, by these options.
         needed: u64,
     },
+    /// No region can lie there in the file: not the start of a page, or not inside it.
+    Offset {
+        /// Bytes into the file.
+        offset: u64,
+        /// Bytes that the file has.
+        len: u64,
+    },
     /// The system has not enough huge pages; nothing was created.
     NoHugePages {
         /// Bytes needed in huge pages of 2 MiB.
@@ -119,6 +126,11 @@ impl fmt::Display for Error {
             Self::TooSmall { size, needed } => write!(
                 f,
                 "{size} bytes are too few for a region: {needed} are needed for its table alone"
+            ),
+            Self::Offset { offset, len } => write!(
+                f,
+                "no region can start at {offset:#x} in a file of {len:#x} bytes: take the start of a page ({:#x} bytes) inside it",
+                rustix::param::page_size()
             ),
             Self::NoHugePages { size } => write!(
                 f,

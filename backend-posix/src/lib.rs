@@ -7,6 +7,7 @@
 //! |---|---|---|---|
 //! | shared memory, by name | [`Memory::create`] | [`Memory::open`] | processes of one user or group |
 //! | an ordinary file | [`Memory::create_file`] | [`Memory::open_file`] | what outlives a restart |
+//! | part of a file that is there | [`Memory::create_within`] | [`Memory::open_within`] | memory of an emulator or a virtual machine |
 //! | a sealed memfd, without a name | [`Memory::anonymous`] | [`Memory::receive_from`] | peers that are not trusted |
 //!
 //! [`ReadOnlyMemory`] looks without being able to change anything, [`list`] finds regions, and [`Futex`] is what waiting

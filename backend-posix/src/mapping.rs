@@ -33,6 +33,16 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Maps the first `len` bytes of `file`, shared with all others who map it.
     pub(crate) fn new(file: &OwnedFd, len: usize, access: Access) -> Result<Self, Error> {
+        Self::within(file, 0, len, access)
+    }
+
+    /// Maps `len` bytes of `file` from `offset` on, a multiple of the page size.
+    pub(crate) fn within(
+        file: &OwnedFd,
+        offset: u64,
+        len: usize,
+        access: Access,
+    ) -> Result<Self, Error> {
         let protection = match access {
             Access::ReadOnly => ProtFlags::READ,
             Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
@@ -41,8 +51,9 @@ impl Mapping {
         let whole = len.max(1);
         let null = std::ptr::null_mut();
         // SAFETY: the kernel chooses the address, so no existing mapping is changed.
-        let base =
-            unsafe { rustix::mm::mmap(null, whole, protection, MapFlags::SHARED, file.as_fd(), 0) };
+        let base = unsafe {
+            rustix::mm::mmap(null, whole, protection, MapFlags::SHARED, file.as_fd(), offset)
+        };
         Self::made(base, len, access)
     }
 
@@ -146,6 +157,17 @@ impl Drop for Mapping {
         crate::reactor::forget(self.base.addr().get(), self.len);
         // SAFETY: mapped by `new` with this length, unmapped only here, and no span is used any more (`span`).
         let _ = unsafe { rustix::mm::munmap(self.base.as_ptr(), self.len.max(1)) };
+    }
+}
+
+/// How many bytes the open `file` has from `offset` on, which must be a multiple of the page size inside it.
+pub(crate) fn len_from(file: &OwnedFd, offset: u64) -> Result<usize, Error> {
+    let len = file_len(file)?;
+    let bad = Error::Offset { offset, len: len as u64 };
+    let start = usize::try_from(offset).map_err(|_| bad.clone())?;
+    match len.checked_sub(start) {
+        Some(rest) if start % rustix::param::page_size() == 0 && rest > 0 => Ok(rest),
+        _ => Err(bad),
     }
 }
 

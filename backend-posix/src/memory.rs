@@ -143,6 +143,50 @@ impl Memory {
         Options::new().open_file(path)
     }
 
+    /// Creates a region of `size` bytes in part of a file that is there: memory of an emulator or of a virtual machine, of
+    /// which the rest is somebody else's.
+    ///
+    /// `offset` is where it starts in the file, a multiple of the page size. Unlike the others this does not make a new
+    /// file, so it may be done again and again while peers have the file mapped: whatever was there is lost, and whoever had
+    /// opened it finds another session ([`Region::is_current`]). Storage for the part is reserved first. If this process
+    /// dies inside, there is no region in the part.
+    ///
+    /// ```
+    /// use zeroipc_nostd::Queue;
+    /// use zeroipc_posix::Memory;
+    ///
+    /// # struct Cleanup(std::path::PathBuf);
+    /// # impl Drop for Cleanup { fn drop(&mut self) { let _ = std::fs::remove_file(&self.0); } }
+    /// # let path = std::env::temp_dir().join(format!("zeroipc-within-{}", std::process::id()));
+    /// # let cleanup = Cleanup(path.clone());
+    /// // What an emulator does for the memory of its machine.
+    /// std::fs::File::create(&path)?.set_len(1 << 20)?;
+    ///
+    /// let memory = Memory::create_within(&path, 512 << 10, 64 << 10)?;
+    /// Queue::<u32>::create(&memory, "jobs", 64)?.push(7)?;
+    /// let elsewhere = Memory::open_within(&path, 512 << 10)?;
+    /// assert_eq!(Queue::<u32>::open(&elsewhere, "jobs")?.pop()?, 7);
+    ///
+    /// let again = Memory::create_within(&path, 512 << 10, 64 << 10)?;
+    /// assert!(again.region().is_current() && !elsewhere.region().is_current());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PermissionDenied`], [`Error::NotAFile`]; [`Error::Offset`]; [`Error::NoSpace`] if
+    /// the file ends before the region would; [`Error::TooSmall`]; [`Error::System`].
+    pub fn create_within(path: impl AsRef<Path>, offset: u64, size: usize) -> Result<Self, Error> {
+        Options::new().create_within(path, offset, size)
+    }
+
+    /// Opens the region that begins at `offset` in a file.
+    ///
+    /// # Errors
+    /// As [`Memory::open`]; [`Error::Offset`].
+    pub fn open_within(path: impl AsRef<Path>, offset: u64) -> Result<Self, Error> {
+        Options::new().open_within(path, offset)
+    }
+
     /// Creates a region of `size` bytes without a name: a memfd that is sealed, so that nobody can ever change its size.
     ///
     /// Other processes get it by [`Memory::send_to`], or by a fork. Made of ordinary pages it is safe against peers that

@@ -3,7 +3,7 @@
 use crate::draft::{self, Draft};
 use crate::error::Error;
 use crate::futex::FUTEX;
-use crate::mapping::{file_len, Access, Mapping};
+use crate::mapping::{file_len, len_from, Access, Mapping};
 use crate::memory::Memory;
 use crate::name::shm_path;
 use rustix::fd::OwnedFd;
@@ -177,6 +177,40 @@ impl Options {
         self.open_at(path.as_ref(), OFlags::empty())
     }
 
+    /// Creates a region in part of a file that is there: [`Memory::create_within`] with these options, of which
+    /// [`Options::mode`], [`Options::huge_pages`] and [`Options::sparse`] have no meaning.
+    ///
+    /// # Errors
+    /// As [`Memory::create_within`]; [`Error::Lock`] if it was to be locked.
+    pub fn create_within(
+        &self,
+        path: impl AsRef<Path>,
+        offset: u64,
+        size: usize,
+    ) -> Result<Memory, Error> {
+        let file = opened_file(path.as_ref(), OFlags::empty())?;
+        let rest = len_from(&file, offset)?;
+        if size > rest {
+            return Err(Error::NoSpace { size: size as u64 });
+        }
+        draft::reserve_from(&file, offset, size as u64)?;
+        let mapping = Mapping::within(&file, offset, size, Access::ReadWrite)?;
+        // Whoever had the part before may have left anything in it.
+        let region = self.create_in(&mapping, &self.format().zeroed(false))?;
+        Ok(Memory::new(region, mapping, None))
+    }
+
+    /// Opens a region that begins inside a file: [`Memory::open_within`] with these options, of which only those of the
+    /// mapping count.
+    ///
+    /// # Errors
+    /// As [`Memory::open_within`]; [`Error::Lock`] if it was to be locked.
+    pub fn open_within(&self, path: impl AsRef<Path>, offset: u64) -> Result<Memory, Error> {
+        let file = opened_file(path.as_ref(), OFlags::empty())?;
+        let (mapping, region) = self.map(&file, offset)?;
+        Ok(Memory::new(region, mapping, None))
+    }
+
     /// Creates a region without a name: [`Memory::anonymous`] with these options.
     ///
     /// # Errors
@@ -244,35 +278,43 @@ impl Options {
                 draft::reserve(file, bytes)?;
             }
         }
+        let region = self.create_in(&mapping, &self.format())?;
+        Ok((mapping, region))
+    }
+
+    /// Makes a region in the mapping.
+    fn create_in(
+        &self,
+        mapping: &Mapping,
+        format: &FormatOptions,
+    ) -> Result<Region<'static>, Error> {
         // SAFETY: the callers put region and mapping into a `Memory`, which hands the region out for its own life only.
         let span = unsafe { mapping.span() }?;
-        let region = Region::create(span, &self.format()).map_err(|error| match error {
+        let region = Region::create(span, format).map_err(|error| match error {
             RegionError::TooSmall { size, needed } => Error::TooSmall { size, needed },
             other => Error::Region(other),
         })?;
         let region = region.with_notifier(&FUTEX);
-        self.settle(&mapping, &region)?;
-        Ok((mapping, region))
+        self.settle(mapping, &region)?;
+        Ok(region)
     }
 
     fn open_at(&self, path: &Path, extra: OFlags) -> Result<Memory, Error> {
-        // Without blocking, since it may be a pipe.
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK | extra;
-        let file = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))
-            .map_err(Error::path("open the region"))?;
-        let (mapping, region) = self.map(&file)?;
+        let file = opened_file(path, extra)?;
+        let (mapping, region) = self.map(&file, 0)?;
         Ok(Memory::new(region, mapping, None))
     }
 
     /// Opens the region in a sealed memfd.
     pub(crate) fn adopt(&self, memfd: OwnedFd) -> Result<Memory, Error> {
-        let (mapping, region) = self.map(&memfd)?;
+        let (mapping, region) = self.map(&memfd, 0)?;
         Ok(Memory::new(region, mapping, Some(memfd)))
     }
 
-    /// Opens the region in `file`.
-    fn map(&self, file: &OwnedFd) -> Result<(Mapping, Region<'static>), Error> {
-        let mapping = Mapping::new(file, file_len(file)?, Access::ReadWrite)?;
+    /// Opens the region that begins at `offset` in `file`.
+    fn map(&self, file: &OwnedFd, offset: u64) -> Result<(Mapping, Region<'static>), Error> {
+        let len = if offset == 0 { file_len(file)? } else { len_from(file, offset)? };
+        let mapping = Mapping::within(file, offset, len, Access::ReadWrite)?;
         // SAFETY: the callers put region and mapping into a `Memory`, which hands the region out for its own life only.
         let span = unsafe { mapping.span() }?;
         let region = Region::open(span)?.with_notifier(&FUTEX);
@@ -307,6 +349,14 @@ impl Options {
         }
         format
     }
+}
+
+/// A file that is there, for reading and writing.
+fn opened_file(path: &Path, extra: OFlags) -> Result<OwnedFd, Error> {
+    // Without blocking, since it may be a pipe.
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK | extra;
+    retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))
+        .map_err(Error::path("open the region"))
 }
 
 /// What a memfd must have so that nobody changes its size under us, or the seals.

@@ -1,7 +1,7 @@
 //! Memory that this process only looks at.
 
 use crate::error::Error;
-use crate::mapping::{file_len, Access, Mapping};
+use crate::mapping::{file_len, len_from, Access, Mapping};
 use crate::name::shm_path;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::retry_on_intr;
@@ -25,7 +25,7 @@ impl ReadOnlyMemory {
     /// # Errors
     /// As [`Memory::open`](crate::Memory::open).
     pub fn open(name: &str) -> Result<Self, Error> {
-        Self::open_at(&shm_path(name)?, OFlags::NOFOLLOW)
+        Self::open_at(&shm_path(name)?, OFlags::NOFOLLOW, 0)
     }
 
     /// Opens a region in an ordinary file for reading.
@@ -33,14 +33,23 @@ impl ReadOnlyMemory {
     /// # Errors
     /// As [`Memory::open`](crate::Memory::open).
     pub fn open_file(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::open_at(path.as_ref(), OFlags::empty())
+        Self::open_at(path.as_ref(), OFlags::empty(), 0)
     }
 
-    fn open_at(path: &Path, extra: OFlags) -> Result<Self, Error> {
+    /// Opens the region that begins at `offset` in a file, for reading.
+    ///
+    /// # Errors
+    /// As [`Memory::open_within`](crate::Memory::open_within).
+    pub fn open_within(path: impl AsRef<Path>, offset: u64) -> Result<Self, Error> {
+        Self::open_at(path.as_ref(), OFlags::empty(), offset)
+    }
+
+    fn open_at(path: &Path, extra: OFlags, offset: u64) -> Result<Self, Error> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | extra;
         let file = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))
             .map_err(Error::path("open the region"))?;
-        let mapping = Mapping::new(&file, file_len(&file)?, Access::ReadOnly)?;
+        let len = if offset == 0 { file_len(&file)? } else { len_from(&file, offset)? };
+        let mapping = Mapping::within(&file, offset, len, Access::ReadOnly)?;
         // SAFETY: only a view is made of it, which never writes and is given out for the life of this memory only.
         let span = unsafe { mapping.span() }?;
         Ok(ReadOnlyMemory { view: View::open(span)?, mapping })

@@ -52,7 +52,15 @@
 //! |---|---|
 //! | a number: physical memory mapped one to one, a reserved bank | [`RawRegion::new`], also in a `static` |
 //! | a pointer: a mapping, a DMA buffer, a static | [`RawRegion::from_pointer`] |
-//! | two symbols of a linker script | [`RawRegion::between`] |
+//! | two symbols of a linker script | [`RawRegion::between`], [`linker_region!`] |
+//! | Linux: `/dev/mem`, UIO, a PCI BAR | `linux::DeviceMemory` |
+//!
+//! # Bringing it up
+//!
+//! Once the memory is mapped, two cores prove by [`RawRegion::self_test`] what it can do, and the region gets that capability.
+//! [`Wfe`], [`Bell`] and [`Spin`] are ways to wait; [`Heartbeats`] tell who is dead.
+//!
+//! `docs/porting.md` goes through it chip by chip, and says which operations may run in an interrupt handler.
 #![no_std]
 #![deny(
     clippy::unwrap_used,
@@ -62,8 +70,20 @@
     clippy::unreachable
 )]
 
+#[cfg(target_os = "linux")]
+extern crate std;
+
 mod error;
+mod heartbeat;
+#[cfg(target_os = "linux")]
+pub mod linux;
 mod range;
+mod self_test;
+mod wait;
 
 pub use error::RawError;
+pub use heartbeat::{Heartbeats, Pulse, Resets, Silence};
 pub use range::RawRegion;
+pub use self_test::{Proven, SelfTest, SelfTestError, Side};
+pub use wait::{send_event, wait_for_event, Bell, Wfe};
+pub use zeroipc_nostd::Spin;

@@ -139,6 +139,10 @@ impl RawRegion {
         }
     }
 
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.base
+    }
+
     /// The first address.
     #[must_use]
     pub fn address(&self) -> usize {
@@ -200,4 +204,30 @@ const fn check(address: usize, len: usize) -> Result<(), RawError> {
         return Err(RawError::AddressOverflow { address, len });
     }
     Ok(())
+}
+
+/// The memory between two symbols of a linker script, which need not be declared: [`RawRegion::between`] as an expression.
+///
+/// Unsafe to use, as that is.
+///
+/// ```no_run
+/// use zeroipc_raw::linker_region;
+///
+/// // In the linker script: .shared (NOLOAD) : ALIGN(64) { __shared_start = .; . += 4K; __shared_end = .; }
+/// // SAFETY: the section is for this region alone, and no start-up code writes to it.
+/// let memory = unsafe { linker_region!(__shared_start, __shared_end) }?;
+/// # Ok::<(), zeroipc_raw::RawError>(())
+/// ```
+#[macro_export]
+macro_rules! linker_region {
+    ($start:ident, $end:ident) => {{
+        extern "C" {
+            static mut $start: u8;
+            static mut $end: u8;
+        }
+        $crate::RawRegion::between(
+            ::core::ptr::addr_of_mut!($start),
+            ::core::ptr::addr_of_mut!($end),
+        )
+    }};
 }

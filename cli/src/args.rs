@@ -178,6 +178,10 @@ pub(crate) struct TargetArguments {
     /// The path of a file that holds the region.
     #[arg(long, value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
+    /// Where the region starts in the file, such as the memory of an emulator: a multiple of the page size, written as
+    /// decimal, 0x and hexadecimal, or with the suffix K or M.
+    #[arg(long, value_name = "N", default_value = "0", value_parser = parse_number)]
+    pub(crate) at: u64,
 }
 
 /// See two processes share live data about this machine through a region.

@@ -33,6 +33,8 @@ struct Dump<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Bytes<'a> {
     file: &'a File,
+    /// Where the region starts in it.
+    start: u64,
     offset: u64,
     size: u64,
 }
@@ -43,7 +45,8 @@ pub(crate) fn run(arguments: &DumpArguments, output: &mut Output) -> Result<Outc
     let name = target.name();
     let file = target.open_bytes()?;
     let failed = |error: io::Error| Failure::Error(format!("{name}: {error}"));
-    let region_size = file.metadata().map_err(failed)?.len();
+    // Inside a file the region ends nobody knows where: what follows is dumped as well.
+    let region_size = file.metadata().map_err(failed)?.len().saturating_sub(target.at());
     let offset = arguments.offset;
     if offset >= region_size {
         return Err(Failure::Error(format!(
@@ -52,7 +55,7 @@ pub(crate) fn run(arguments: &DumpArguments, output: &mut Output) -> Result<Outc
         )));
     }
     let size = arguments.size.min(region_size - offset);
-    let bytes = Bytes { file: &file, offset, size };
+    let bytes = Bytes { file: &file, start: target.at(), offset, size };
     if arguments.json {
         output.json(&Dump { name, region_size, offset, size, hex: bytes })?;
     } else {
@@ -81,7 +84,8 @@ impl Bytes<'_> {
         let end = self.offset.saturating_add(self.size);
         while at < end {
             let want = usize::try_from(end - at).map_or(CHUNK, |rest| rest.min(CHUNK));
-            let got = fill(self.file, at, &mut buffer[..want]).map_err(&read_failed)?;
+            let got = fill(self.file, self.start.saturating_add(at), &mut buffer[..want])
+                .map_err(&read_failed)?;
             each(at, &buffer[..got])?;
             at += got as u64;
             if got < want {

@@ -15,6 +15,8 @@ pub(crate) struct Target {
     /// For people.
     name: String,
     place: Place,
+    /// Where it starts in the file.
+    at: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -26,11 +28,21 @@ enum Place {
 
 impl Target {
     pub(crate) fn new(arguments: &TargetArguments) -> Result<Self, Failure> {
-        match (&arguments.name, &arguments.file) {
-            (_, Some(path)) => Ok(Self::file(path.clone())),
-            (Some(name), None) => Ok(Self::named(name)),
-            (None, None) => Err(Failure::error("which region? give its name, or --file PATH")),
+        let mut target = match (&arguments.name, &arguments.file) {
+            (_, Some(path)) => Self::file(path.clone()),
+            (Some(name), None) => Self::named(name),
+            (None, None) => {
+                return Err(Failure::error("which region? give its name, or --file PATH"))
+            }
+        };
+        if arguments.at > 0 {
+            if target.is_shared() {
+                return Err(Failure::error("--at is for regions inside a file: give its path"));
+            }
+            target.at = arguments.at;
+            target.name = format!("{}+{:#x}", target.name, target.at);
         }
+        Ok(target)
     }
 
     /// A path if there is a slash anywhere but at the start; otherwise a name, to which the slash is added.
@@ -39,11 +51,11 @@ impl Target {
         if bare.contains('/') {
             return Self::file(PathBuf::from(name));
         }
-        Target { name: format!("/{bare}"), place: Place::Shared }
+        Target { name: format!("/{bare}"), place: Place::Shared, at: 0 }
     }
 
     fn file(path: PathBuf) -> Self {
-        Target { name: path.display().to_string(), place: Place::File(path) }
+        Target { name: path.display().to_string(), place: Place::File(path), at: 0 }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -55,11 +67,17 @@ impl Target {
         self.place == Place::Shared
     }
 
+    /// Where it starts in the file behind it.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
     /// Maps the region.
     pub(crate) fn open(&self) -> Result<ReadOnlyMemory, Failure> {
         match &self.place {
             Place::Shared => ReadOnlyMemory::open(&self.name),
-            Place::File(path) => ReadOnlyMemory::open_file(path),
+            Place::File(path) if self.at == 0 => ReadOnlyMemory::open_file(path),
+            Place::File(path) => ReadOnlyMemory::open_within(path, self.at),
         }
         .map_err(|error| Failure::region(&self.name, error))
     }

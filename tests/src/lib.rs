@@ -4,6 +4,7 @@ pub mod deaths;
 pub mod guarded;
 pub mod history;
 pub mod item;
+pub mod machine;
 pub mod processes;
 pub mod random;
 pub mod scratch;

@@ -140,7 +140,8 @@ fn in_an_async_fd_of_tokio() {
     let mut peer = Party::start(test, "queue", 0, scratch.name());
     runtime.block_on(async {
         let watch = Watch::new(queue.pop_async()).unwrap();
-        let mut watch = tokio::io::unix::AsyncFd::register(watch).unwrap();
+        // SAFETY: a `Watch` keeps its one descriptor open as long as it is there.
+        let mut watch = unsafe { tokio::io::unix::AsyncFd::register(watch) }.unwrap();
         let mut last = 0;
         while last < ITEMS {
             let mut ready = watch.readable_mut().await.unwrap();

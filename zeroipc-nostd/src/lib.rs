@@ -26,6 +26,7 @@
 //! | [`Pool`] | alloc lock-free, free and handing over wait-free; slots that travel between parties without copying | yes |
 //! | [`Future`] | setting and trying wait-free; getting waits for who has promised to set it, notices its death | not if one party sets it |
 //! | [`Stream`] | a subscriber's next wait-free; emit lock-free, with any one party stopped anywhere inside, or wait-free from one publisher; with backpressure it waits for the slowest subscriber, notices its death | not with one publisher that overwrites |
+//! | [`Service`] | asking, taking and answering lock-free; a call waits for the server that took it, notices its death | yes |
 //! | [`Lazy`] | peeking wait-free; the others wait for who evaluates it, notice its death | yes |
 //! | [`Channel`] | buffered: as `Queue`; without a buffer sender and receiver wait for each other; both can be selected from | yes |
 //!
@@ -94,6 +95,7 @@ pub use codata::{
     WaitCase,
 };
 pub use codata::{Channel, ChannelIter, ChannelTryIter, RecvCase, SendCase};
+pub use codata::{Client, Pending, Request, Server, Service};
 pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, Promise};
 pub use codata::{Publisher, Stream, StreamOptions, Subscriber};
 pub use element::Element;
@@ -104,6 +106,7 @@ pub use error::{
     ReleaseError, RoleTaken, SignalError, StructureError, TryAcquireError, TryLockError,
     UpdateError, WaitError,
 };
+pub use error::{CallError, ReplyError};
 pub use error::{EmitError, PublisherError, SubscribeError};
 pub use error::{RecvError, SelectError, SendError, TryRecvError, TrySendError};
 pub use geometry::{Geometry, WordSize};

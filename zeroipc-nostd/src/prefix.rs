@@ -62,9 +62,12 @@ impl Kind {
     pub const FUTURE: Kind = Kind::new(*b"FUTR");
     /// `Lazy`.
     pub const LAZY: Kind = Kind::new(*b"LAZY");
+    /// `Service`.
+    pub const SERVICE: Kind = Kind::new(*b"SRVC");
 
     /// [`Stream`](crate::Stream).
     pub const STREAM: Kind = Kind::new(*b"STRM");
+
     /// [`Channel`](crate::Channel).
     pub const CHANNEL: Kind = Kind::new(*b"CHAN");
 
@@ -102,6 +105,7 @@ impl Kind {
             Kind::FUTURE => Some("Future"),
             Kind::LAZY => Some("Lazy"),
             Kind::STREAM => Some("Stream"),
+            Kind::SERVICE => Some("Service"),
             Kind::CHANNEL => Some("Channel"),
             _ => None,
         }

@@ -48,6 +48,8 @@ pub struct StructureInfo {
     ///
     /// Of a pool the slots that are taken, on loan or on their way; of a semaphore the free permits; of an event 1 while it
     /// is set; of a latch what is left to count; of a barrier who has arrived; of a once 1 when it is done; of a lock how
+    /// many parties hold it; of a signal its version; of a future 1 once it is settled; of a lazy value 1 while it is evaluated; of a
+    /// service the places that are taken by calls.
     /// many parties hold it; of a signal its version; of a future 1 once it is settled; of a lazy value 1 while it is evaluated;
     /// of a channel without a buffer how many parties wait at it.
     pub fill: Option<u64>,
@@ -176,6 +178,7 @@ impl<'a> View<'a> {
             Kind::FUTURE => Some(codata::future_fill(part, &prefix).ok_or(corrupt)?),
             Kind::LAZY => Some(codata::lazy_fill(part, &prefix).ok_or(corrupt)?),
             Kind::STREAM => Some(codata::stream_fill(part, &prefix).ok_or(corrupt)?),
+            Kind::SERVICE => Some(codata::service_fill(part, &prefix).ok_or(corrupt)?),
             Kind::CHANNEL => Some(codata::channel_fill(part, &prefix).ok_or(corrupt)?),
             _ => None,
         };

@@ -317,9 +317,11 @@ fn slices_are_aligned() {
         let wide = Array::<u128>::create(region, "wide", 4).unwrap();
         // SAFETY: nobody else is there.
         let slice = unsafe { wide.as_slice() };
-        assert_eq!(slice.is_some(), shift == 0);
+        // On some 32-bit machines a `u128` needs no more than the format gives.
+        let aligned = shift % align_of::<u128>() == 0;
+        assert_eq!(slice.is_some(), aligned);
         // SAFETY: nobody else is there.
-        assert_eq!(unsafe { wide.as_mut_slice() }.is_some(), shift == 0);
+        assert_eq!(unsafe { wide.as_mut_slice() }.is_some(), aligned);
     }
 }
 
@@ -399,7 +401,7 @@ fn distinct_errors() {
 
     assert!(matches!(array(0), StructureError::BadCapacity { capacity: 0, min: 1, .. }));
     assert!(matches!(array(usize::MAX), StructureError::BadCapacity { .. }));
-    assert!(matches!(array(usize::MAX / 4 - 64), StructureError::NoSpace { .. }));
+    assert!(matches!(array(isize::MAX as usize / 4), StructureError::NoSpace { .. }));
     assert!(matches!(array(2000), StructureError::NoSpace { needed: 8000.., available: 1..=4096 }));
     assert!(matches!(
         Array::<[u8; 0]>::create(region, "array", 1),

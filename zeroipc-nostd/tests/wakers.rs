@@ -80,12 +80,8 @@ impl Core {
 
 /// A waker that sets a bit: no allocation, and good in an interrupt.
 fn task_waker(core: &'static Core, number: usize) -> Waker {
-    static TABLE: RawWakerVTable = RawWakerVTable::new(
-        |data| RawWaker::new(data, &TABLE),
-        |data| set_ready(data),
-        |data| set_ready(data),
-        |_| {},
-    );
+    static TABLE: RawWakerVTable =
+        RawWakerVTable::new(|data| RawWaker::new(data, &TABLE), set_ready, set_ready, |_| {});
     fn set_ready(data: *const ()) {
         let (core, number) = decode(data);
         core.ready.fetch_or(1 << number, SeqCst);

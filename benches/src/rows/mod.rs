@@ -3,6 +3,7 @@
 mod map;
 mod queue;
 mod ring;
+mod rpc;
 
 use zeroipc_nostd::{FormatOptions, Region, Span, Wait, WaitWord};
 
@@ -43,7 +44,7 @@ pub(crate) struct Row {
 
 /// All rows, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = Row> {
-    ring::ROWS.into_iter().chain(queue::ROWS).chain(map::ROWS)
+    ring::ROWS.into_iter().chain(queue::ROWS).chain(map::ROWS).chain(rpc::ROWS)
 }
 
 /// A fresh region of ours in shared memory, in the default geometry, with a notifier: what a user of `zeroipc` has.

@@ -199,9 +199,10 @@ pub(crate) fn fill(span: Span<'_>, prefix: &Prefix) -> Option<u64> {
     (prefix.elem_size > 0 && size <= span.len() as u64).then_some(prefix.capacity)
 }
 
-/// Where the elements start and end; `None` if there are none or the end is beyond all numbers.
+/// Where the elements start and end; `None` if there are none or more than a pointer can reach.
 fn extent(geometry: Geometry, elem_size: u32, capacity: u64) -> Option<(u64, u64)> {
     let data = align_up(PREFIX_BYTES, u64::from(geometry.line_bytes()))?;
-    let size = data.checked_add(capacity.checked_mul(u64::from(elem_size))?)?;
-    (capacity > 0).then_some((data, size))
+    let bytes = capacity.checked_mul(u64::from(elem_size))?;
+    let size = data.checked_add(bytes)?;
+    (capacity > 0 && bytes <= isize::MAX as u64).then_some((data, size))
 }

@@ -5,6 +5,7 @@ pub mod eventual;
 mod future;
 mod lazy;
 mod outcome;
+mod rpc;
 mod select;
 pub mod source;
 mod stream;
@@ -13,6 +14,7 @@ mod text;
 pub use channel::{Channel, ChannelIter, ChannelTryIter, RecvCase, SendCase};
 pub use future::{Future, FutureState, Promise};
 pub use lazy::{Evaluation, Lazy, LazyState};
+pub use rpc::{Client, Pending, Request, Server, Service};
 pub use select::{
     select, select_timeout, select_with, try_select, FutureCase, PopCase, PushCase, Selectable,
     WaitCase,
@@ -24,6 +26,7 @@ pub use text::FailureText;
 pub(crate) use channel::fill as channel_fill;
 pub(crate) use future::fill as future_fill;
 pub(crate) use lazy::fill as lazy_fill;
+pub(crate) use rpc::fill as service_fill;
 pub(crate) use stream::fill as stream_fill;
 
 // And follows.

@@ -7,6 +7,7 @@ mod locking;
 mod map;
 mod operation;
 mod region;
+mod rpc;
 mod signal;
 mod stream;
 mod structure;
@@ -25,6 +26,7 @@ pub use operation::{
     UpdateError,
 };
 pub use region::{NameError, RegionError};
+pub use rpc::{CallError, ReplyError};
 pub use signal::SignalError;
 pub use stream::{EmitError, PublisherError, SubscribeError};
 pub use structure::StructureError;

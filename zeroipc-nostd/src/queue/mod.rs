@@ -144,7 +144,7 @@ impl<'a, T: Element> Queue<'a, T> {
         let layout = Layout::of(prefix)?;
         let core = match prefix.geometry.ok()?.word() {
             WordSize::Four => ByWord::W4(Core::at(span, &layout)?),
-            WordSize::Eight => ByWord::W8(Core::at(span, &layout)?),
+            WordSize::Eight => ByWord::wide(Core::at(span, &layout)?)?,
         };
         let items = EventCount::new(span.word(ITEMS)?);
         Some(Queue { core, items, space: EventCount::new(span.word(SPACE)?), notifier })
@@ -274,6 +274,11 @@ impl<'a, T: Element> Queue<'a, T> {
         self.items.wait_to_pop(waiter, deadline, || self.try_pop())
     }
 
+    /// Announces a sleeper for elements.
+    pub(crate) fn announced_for_items(&self) -> (WaitWord<'a>, u32) {
+        self.items.announced()
+    }
+
     /// What consumers sleep on.
     pub(crate) fn items(&self) -> &EventCount<'a> {
         &self.items
@@ -282,11 +287,6 @@ impl<'a, T: Element> Queue<'a, T> {
     /// What producers sleep on.
     pub(crate) fn space(&self) -> &EventCount<'a> {
         &self.space
-    }
-
-    /// Announces a sleeper for elements.
-    pub(crate) fn announced_for_items(&self) -> (WaitWord<'a>, u32) {
-        self.items.announced()
     }
 
     pub(crate) fn notifier(&self) -> Notifier<'a> {

@@ -40,7 +40,7 @@ impl<'a> QueueObserver<'a> {
         let span = span.part(0, layout.size)?;
         let tickets = match prefix.geometry.ok()?.word() {
             WordSize::Four => ByWord::W4(Tickets::new(span, prefix, &layout)?),
-            WordSize::Eight => ByWord::W8(Tickets::new(span, prefix, &layout)?),
+            WordSize::Eight => ByWord::wide(Tickets::new(span, prefix, &layout)?)?,
         };
         Some(QueueObserver { tickets })
     }

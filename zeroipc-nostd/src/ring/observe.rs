@@ -41,7 +41,7 @@ impl<'a> RingObserver<'a> {
         let span = span.part(0, layout.size)?;
         let ends = match prefix.geometry.ok()?.word() {
             WordSize::Four => ByWord::W4(Ends::new(span, prefix, &layout)?),
-            WordSize::Eight => ByWord::W8(Ends::new(span, prefix, &layout)?),
+            WordSize::Eight => ByWord::wide(Ends::new(span, prefix, &layout)?)?,
         };
         Some(RingObserver { ends })
     }

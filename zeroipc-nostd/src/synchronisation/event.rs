@@ -231,6 +231,15 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// What those that wait sleep on.
+    pub(crate) fn sleepers(&self) -> &EventCount<'a> {
+        &self.sleepers
+    }
+
+    pub(crate) fn notifier(&self) -> Notifier<'a> {
+        self.notifier
+    }
+
     pub(crate) fn state(&self) -> u32 {
         self.state.load(Acquire)
     }
@@ -240,15 +249,6 @@ impl<'a> Event<'a> {
     pub(crate) fn was_set_since(&self, began: u32) -> bool {
         let state = self.state();
         state & SET != 0 || state != began
-    }
-
-    /// What those that wait sleep on.
-    pub(crate) fn sleepers(&self) -> &EventCount<'a> {
-        &self.sleepers
-    }
-
-    pub(crate) fn notifier(&self) -> Notifier<'a> {
-        self.notifier
     }
 
     /// What resets it.

@@ -198,7 +198,7 @@ impl<'a, T: Element> Stream<'a, T> {
         let span = found.span;
         let core = match found.geometry.word() {
             WordSize::Four => ByWord::W4(Core::at(span, &layout).ok_or(corrupt)?),
-            WordSize::Eight => ByWord::W8(Core::at(span, &layout).ok_or(corrupt)?),
+            WordSize::Eight => Core::at(span, &layout).and_then(ByWord::wide).ok_or(corrupt)?,
         };
         let word = |offset| span.word::<u32>(offset).ok_or(corrupt);
         let (values, cas) = (word(VALUES)?, region.has_cas());
@@ -461,7 +461,7 @@ impl<'a, T: Element> Stream<'a, T> {
         }
         let half = match &self.core {
             ByWord::W4(core) => ByWord::W4(half(core, start, &self.membership)?),
-            ByWord::W8(core) => ByWord::W8(half(core, start, &self.membership)?),
+            ByWord::W8(core, having) => ByWord::W8(half(core, start, &self.membership)?, *having),
         };
         Ok(Subscriber::new(*self, half))
     }
@@ -483,6 +483,12 @@ impl<'a, T: Element> Stream<'a, T> {
         by_word!(&self.core, core => core.places.map_or(0, |places| places.registered()))
     }
 
+    /// Its name in the region.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        self.name
+    }
+
     /// What subscribers sleep on.
     pub(crate) fn values_bell(&self) -> Bell<'a> {
         match self.sleepers {
@@ -499,12 +505,6 @@ impl<'a, T: Element> Stream<'a, T> {
 
     pub(crate) fn notifier(&self) -> Notifier<'a> {
         self.notifier
-    }
-
-    /// Its name in the region.
-    #[must_use]
-    pub fn name(&self) -> Name {
-        self.name
     }
 
     /// How many values are kept.

@@ -30,7 +30,7 @@ impl<'a> StreamObserver<'a> {
         let layout = Layout::of(prefix)?;
         let sequences = match prefix.geometry.ok()?.word() {
             WordSize::Four => ByWord::W4(Sequences::new(span, prefix, &layout)?),
-            WordSize::Eight => ByWord::W8(Sequences::new(span, prefix, &layout)?),
+            WordSize::Eight => ByWord::wide(Sequences::new(span, prefix, &layout)?)?,
         };
         Some(StreamObserver { sequences })
     }

@@ -31,7 +31,7 @@ impl<'a> SignalObserver<'a> {
         let layout = Layout::of(prefix)?;
         let versions = match prefix.geometry.ok()?.word() {
             WordSize::Four => ByWord::W4(Versions::new(span, prefix, &layout)?),
-            WordSize::Eight => ByWord::W8(Versions::new(span, prefix, &layout)?),
+            WordSize::Eight => ByWord::wide(Versions::new(span, prefix, &layout)?)?,
         };
         Some(SignalObserver { versions })
     }

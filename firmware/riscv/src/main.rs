@@ -1,0 +1,85 @@
+//! Two RISC-V harts share structures with each other and with a process on Linux.
+//!
+//! Hart 0 samples, hart 1 filters; what they exchange is in the crate `zeroipc-firmware-pipeline`. Here is only what a
+//! board needs: memory, and who does which part.
+#![no_std]
+#![no_main]
+
+mod board;
+
+use board::exit;
+use zeroipc_firmware_pipeline::{Failure, Filter, Gate, HostLink, Sampler, Turn};
+use zeroipc_raw::RawRegion;
+
+/// Not zeroed at start-up: see there.
+#[link_section = ".noinit"]
+static GATE: Gate = Gate::new();
+
+/// The device's region and that of Linux.
+fn memory() -> (RawRegion, RawRegion) {
+    match (board::device_memory(), board::host_memory()) {
+        (Ok(device), Ok(host)) => (device, host),
+        _ => {
+            say!("the linker script gives no memory");
+            exit(1)
+        }
+    }
+}
+
+/// Creates the region, and samples, in one session after another.
+fn hart_0() -> ! {
+    let (device, host) = memory();
+    let mut link = HostLink::new(&host, 0);
+    loop {
+        let failure = match Sampler::start(&device, &mut link, Some(&GATE)) {
+            Ok(sampler) => sample(sampler),
+            Err(failure) => {
+                say!("hart 0: {failure:?}");
+                exit(1)
+            }
+        };
+        say!("hart 0: {failure:?}; another session");
+    }
+}
+
+fn sample(mut sampler: Sampler<'_, '_>) -> Failure {
+    say!("hart 0: session {}", sampler.session());
+    loop {
+        match sampler.turn() {
+            Ok(Turn::Busy) => {}
+            Ok(Turn::Idle) => core::hint::spin_loop(),
+            Ok(Turn::Stop) => {
+                say!("hart 0: {:?}", sampler.status());
+                exit(0)
+            }
+            Err(failure) => return failure,
+        }
+    }
+}
+
+/// Filters in whatever session hart 0 is.
+fn hart_1() -> ! {
+    let (device, host) = memory();
+    let mut link = HostLink::new(&host, 1);
+    loop {
+        GATE.pass();
+        match Filter::start(&device, &mut link) {
+            Ok(filter) => filter_in(filter),
+            Err(failure) => say!("hart 1: {failure:?}"),
+        }
+    }
+}
+
+fn filter_in(mut filter: Filter<'_, '_>) {
+    while filter.is_current() {
+        match filter.turn() {
+            Ok(Turn::Busy) => {}
+            Ok(Turn::Idle) => core::hint::spin_loop(),
+            Ok(Turn::Stop) => {
+                say!("hart 1: {:?}", filter.status());
+                exit(0)
+            }
+            Err(failure) => return say!("hart 1: {failure:?}"),
+        }
+    }
+}
