@@ -4,6 +4,7 @@ mod map;
 mod queue;
 mod ring;
 mod rpc;
+mod stream;
 
 use zeroipc_nostd::{FormatOptions, Region, Span, Wait, WaitWord};
 
@@ -44,7 +45,8 @@ pub(crate) struct Row {
 
 /// All rows, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = Row> {
-    ring::ROWS.into_iter().chain(queue::ROWS).chain(map::ROWS).chain(rpc::ROWS)
+    let codata = rpc::ROWS.into_iter().chain(stream::ROWS);
+    ring::ROWS.into_iter().chain(queue::ROWS).chain(map::ROWS).chain(codata)
 }
 
 /// A fresh region of ours in shared memory, in the default geometry, with a notifier: what a user of `zeroipc` has.
