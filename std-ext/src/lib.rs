@@ -218,8 +218,9 @@
 //!
 //! ## Looking in
 //!
-//! `zeroipc-inspect list` shows the regions of this machine, and `zeroipc-inspect show /sensor_data` what is in one, both
-//! without writing to it; [`list`] and [`ReadOnlyMemory`] do so in a program.
+//! `zeroipc-inspect list` shows the regions of this machine, `zeroipc-inspect show /sensor_data` what is in one, and
+//! `zeroipc-inspect monitor /sensor_data temperature --type f32` its values as they come, all without writing to it; [`list`],
+//! [`ReadOnlyMemory`] and [`Observer`] do so in a program.
 
 mod derived;
 
