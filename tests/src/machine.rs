@@ -132,13 +132,14 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts `emulator` with `arguments`, and a console that goes to the file `console`.
+    /// Starts `emulator` with `arguments`, and a console that goes to the file `console`, in whose folder it runs.
     ///
     /// # Panics
     /// If it cannot be started.
     #[must_use]
     pub fn start(emulator: &str, arguments: &[String], console: PathBuf) -> Self {
         let mut command = Command::new(emulator);
+        command.current_dir(console.parent().expect("a folder"));
         command.args(["-display", "none", "-monitor", "stdio", "-serial"]);
         command.arg(format!("file:{}", console.display())).args(arguments);
         let said = fs::File::create(monitor_of(&console)).expect("a file");
