@@ -56,6 +56,7 @@ mod name;
 mod options;
 mod reactor;
 mod read_only;
+mod watch;
 
 pub use error::Error;
 pub use futex::Futex;
@@ -63,3 +64,4 @@ pub use list::{list, Listing};
 pub use memory::Memory;
 pub use options::Options;
 pub use read_only::ReadOnlyMemory;
+pub use watch::Watch;

@@ -102,18 +102,19 @@ pub(crate) struct DumpArguments {
     pub(crate) json: bool,
 }
 
-/// Show the values of a Stream, Ring, Queue, Signal or Array as they come.
+/// Show the values of a Stream, Ring, Queue, Channel, Signal or Array as they come.
 ///
 /// It only reads: it takes nothing out, takes no role, and nobody waits for it or wakes it. So it looks again and again, every
-/// --interval, and shows what has come since the last look: of a Stream, a Ring and a Queue each value, in order; of a Signal the
+/// --interval, and shows what has come since the last look: of a Stream, a Ring, a Queue and a Channel with a buffer each value, in
+/// order; of a Signal the
 /// current value, once for each version; of an Array each element that has changed. A value that was being written or taken
 /// out while it was copied is not shown, so none is ever half one value and half another.
 ///
-/// What is taken out of a Ring or Queue before it is looked at is missed, and counted; with --taken most of it is shown all the
+/// What is taken out of a Ring, Queue or Channel before it is looked at is missed, and counted; with --taken most of it is shown all the
 /// same. A Stream keeps its last values whoever takes them: only what is overwritten before it is looked at is missed. Where
 /// something was missed, a line says how much.
 ///
-/// It ends on Ctrl-C, after --count values or --seconds, when a Stream is closed, when the region is removed or created anew. A summary then goes to
+/// It ends on Ctrl-C, after --count values or --seconds, when a Stream is closed or a Channel closed and drained, when the region is removed or created anew. A summary then goes to
 /// standard error: how many values were seen and missed, and the smallest, largest and mean of each number. If there were
 /// fewer values than --count asked for, the exit code is 1.
 ///

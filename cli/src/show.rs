@@ -210,6 +210,8 @@ fn meaning(kind: Kind) -> Option<&'static str> {
         Kind::ARRAY => "elements",
         Kind::RING | Kind::QUEUE | Kind::STACK => "elements in it",
         Kind::STREAM => "values kept",
+        // Without a buffer, who waits at it.
+        Kind::CHANNEL => "in it, or waiting",
         Kind::MAP | Kind::SET => "keys in it",
         Kind::POOL => "slots taken",
         Kind::SEMAPHORE => "permits free",

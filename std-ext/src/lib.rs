@@ -87,6 +87,67 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! ## Tasks
+//!
+//! Each waiting form has one for tasks of any executor, named `_async`: [`Queue::pop_async`], [`Queue::push_async`],
+//! [`Consumer::pop_async`], [`Producer::push_async`], [`Event::wait_async`], [`Semaphore::acquire_async`], [`Channel::recv_async`],
+//! [`Channel::send_async`], [`Subscriber::next_async`], [`Stream::emit_async`], and `future.await` for a [`Future`]. One thread of the
+//! process sleeps in the kernel for all of them, begun by the first that waits. Dropping one that is pending loses nothing
+//! ([`Waiting`]), so they can stand in `select!` and in timeouts. [`Subscriber::stream_async`], [`Channel::stream_async`] and
+//! [`Waiting::into_stream`] give streams of the crate `futures-core`.
+//!
+//! ```
+//! use std::time::Duration;
+//! use zeroipc::{Memory, Queue};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let memory = Memory::anonymous(1 << 16)?;
+//! let jobs = Queue::<u32>::create(&memory, "jobs", 4)?;
+//! let worker = async {
+//!     let mut sum = 0;
+//!     while let Ok(job) = tokio::time::timeout(Duration::from_millis(50), jobs.pop_async()).await {
+//!         sum += job?;
+//!     }
+//!     Ok::<u32, Box<dyn std::error::Error>>(sum)
+//! };
+//! let boss = async {
+//!     for job in 1..=10 {
+//!         jobs.push_async(job).await?; // waits for room
+//!     }
+//!     Ok::<(), Box<dyn std::error::Error>>(())
+//! };
+//! let (sum, done) = tokio::join!(worker, boss);
+//! done?;
+//! assert_eq!(sum?, 55);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A loop of `epoll` waits for a structure by a [`Watch`]. Without an operating system tasks wait by a [`WakerTable`].
+//!
+//! ## Futures together
+//!
+//! [`Eventual`] is what a [`Future`] and its combinations have in common: `map`, `map_err`, `then`, `combine`, [`all`], [`any`]. They are
+//! views, without storage, and wait in one sleep for all futures in them.
+//!
+//! ```
+//! use zeroipc::{all, any, Eventual, Future, Memory};
+//!
+//! let memory = Memory::anonymous(1 << 16)?;
+//! let prices = ["here", "there"].map(|name| Future::<u32>::create(&memory, name));
+//! let [here, there] = prices;
+//! let (here, there) = (here?, there?);
+//! there.promise()?.set(30)?; // by some other process
+//! assert_eq!(any([here, there]).get()?, (1, 30));
+//!
+//! here.promise()?.set(20)?;
+//! let cheapest = here.combine(there).map(|(here, there)| here.min(there));
+//! assert_eq!(cheapest.get()?, 20);
+//! assert_eq!(all([here, there]).get()?, [20, 30]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! ## What can be an element
 //!
 //! Plain data that is valid whatever its bytes: numbers, arrays of them, and structs that derive the traits of the crate
@@ -124,7 +185,18 @@
 //! `zeroipc-inspect list` shows the regions of this machine, and `zeroipc-inspect show /sensor_data` what is in one, both
 //! without writing to it; [`list`] and [`ReadOnlyMemory`] do so in a program.
 
+mod derived;
+
+pub use derived::{
+    derive, unfold, DeriveError, Derived, Driver, Ended, Pipeline, State, StreamExt, Target,
+    Tracked,
+};
 #[doc(inline)]
 pub use zeroipc_nostd::*;
 #[doc(inline)]
 pub use zeroipc_posix::*;
+
+/// The programs of the guide to codata, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/codata.md")]
+struct GuideToCodata;

@@ -1,8 +1,8 @@
-//! The two programs of the crate's first page, as two programs.
+//! The examples, as the programs that they are.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
-use zeroipc::{Array, Error, Memory};
+use std::process::{Command, Output, Stdio};
+use zeroipc::{Array, Error, Memory, Stream};
 
 struct Scratch(String);
 
@@ -12,11 +12,17 @@ impl Drop for Scratch {
     }
 }
 
-fn run(example: &str, name: &str) -> Output {
+fn command(example: &str, name: &str) -> Command {
     // Cargo builds examples with the tests and puts them beside them.
     let tests = std::env::current_exe().unwrap();
     let folder: PathBuf = tests.ancestors().nth(2).unwrap().join("examples");
-    Command::new(folder.join(example)).arg(name).output().unwrap()
+    let mut command = Command::new(folder.join(example));
+    command.arg(name);
+    command
+}
+
+fn run(example: &str, name: &str) -> Output {
+    command(example, name).output().unwrap()
 }
 
 #[test]
@@ -32,4 +38,29 @@ fn what_the_writer_stores_the_reader_loads() {
     assert_eq!(String::from_utf8_lossy(&read.stdout), "21.5 degrees, in one of 1000 places\n");
     assert_eq!(Memory::open(&name.0).unwrap_err(), Error::NotFound);
     assert!(!run("sensor_reader", &name.0).status.success());
+}
+
+#[test]
+fn temperatures_are_published_derived_and_read() {
+    let name = Scratch(format!("/zeroipc-weather-{}", std::process::id()));
+    let mut publisher = command("temperature_publisher", &name.0).arg("12").spawn().unwrap();
+    while !Memory::open(&name.0).is_ok_and(|m| Stream::<f64>::open(&m, "temperature").is_ok()) {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // Killed at some moment, and started again.
+    let mut pipeline =
+        command("temperature_pipeline", &name.0).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    pipeline.kill().unwrap();
+    pipeline.wait().unwrap();
+    let derived = run("temperature_pipeline", &name.0);
+    assert!(derived.status.success(), "{derived:?}");
+    assert!(publisher.wait().unwrap().success());
+
+    let read = run("temperature_subscriber", &name.0);
+    let lines = String::from_utf8(read.stdout).unwrap();
+    assert_eq!(lines.lines().count(), 12, "{lines}");
+    let first = 15.0 - 8.0 * (9.0_f64 / 24.0 * std::f64::consts::TAU).sin();
+    let expected = format!("{:.1} F, highest so far {first:.1} C", first * 1.8 + 32.0);
+    assert_eq!(lines.lines().next(), Some(expected.as_str()));
 }

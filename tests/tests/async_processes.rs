@@ -1,8 +1,12 @@
 //! Tasks that wait, across processes: nothing is lost, no thread for each, and no processor time while nothing happens.
 
+use std::future::Future as _;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
-use zeroipc::{Event, EventMode, Future, Memory, Queue, Ring, Semaphore};
+use zeroipc::{
+    all, any, Channel, Event, EventMode, Eventual, Future, Memory, NextError, Queue, RecvError,
+    Ring, Semaphore, SendError, Stream, StreamOptions,
+};
 use zeroipc_tests::processes::{part, watchdog, Party};
 use zeroipc_tests::scratch::Scratch;
 
@@ -333,5 +337,166 @@ fn both_ends_of_a_ring_are_tasks() {
             assert_eq!(consumer.pop_async().await, Ok(item));
         }
         producer.await.unwrap();
+    });
+}
+
+/// The next item of a stream.
+async fn next<S: futures_core::Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    std::future::poll_fn(|context| std::pin::Pin::new(&mut *stream).poll_next(context)).await
+}
+
+/// A process publishes; several tasks here take every value, in order, with backpressure, each until the end.
+#[test]
+fn subscribers_that_are_tasks_take_every_value() {
+    const VALUES: u64 = 20_000;
+    let test = "subscribers_that_are_tasks_take_every_value";
+    if let Some(part) = part() {
+        let memory = Memory::open(&part.region).unwrap();
+        let stream = Stream::<u64>::open(&memory, "stream").unwrap();
+        for value in 0..VALUES {
+            stream.emit(value).unwrap();
+        }
+        stream.close().unwrap();
+        return;
+    }
+    let _watchdog = watchdog(LIMIT, "subscribing");
+    let scratch = Scratch::new();
+    let memory = leaked(Memory::create(scratch.name(), 1 << 18).unwrap());
+    let options = StreamOptions::new().backpressure(4);
+    let stream = Stream::<u64>::create_with(memory, "stream", 64, &options).unwrap();
+    let subscribers = [(); 3].map(|()| stream.subscribe().unwrap());
+    let mut peer = Party::start(test, "publisher", 0, scratch.name());
+    workers(2).block_on(async {
+        let tasks = subscribers.map(|mut subscriber| {
+            tokio::spawn(async move {
+                let mut values = subscriber.stream_async();
+                let mut expected = 0;
+                while let Some(value) = next(&mut values).await {
+                    assert_eq!(value, Ok(expected));
+                    expected += 1;
+                }
+                expected
+            })
+        });
+        for task in tasks {
+            assert_eq!(task.await.unwrap(), VALUES);
+        }
+    });
+    peer.finish(LIMIT);
+}
+
+/// A task publishes with backpressure and waits for a slow subscriber, which counts what it missed where there is none.
+#[test]
+fn publishers_that_are_tasks_wait_for_the_slowest() {
+    let _watchdog = watchdog(LIMIT, "publishing");
+    let memory = leaked(Memory::anonymous(1 << 18).unwrap());
+    let options = StreamOptions::new().backpressure(1);
+    let stream = Stream::<u64>::create_with(memory, "stream", 4, &options).unwrap();
+    let hasty = Stream::<u64>::create(memory, "hasty", 4).unwrap();
+    let mut subscriber = stream.subscribe().unwrap();
+    let mut late = hasty.subscribe().unwrap();
+    one_thread().block_on(async {
+        let publisher = tokio::spawn(async move {
+            for value in 0..500 {
+                assert_eq!(stream.emit_async(value).await, Ok(value));
+                hasty.emit_async(value).await.unwrap();
+            }
+            stream.close().unwrap();
+        });
+        for value in 0..500 {
+            assert_eq!(subscriber.next_async().await, Ok(value));
+        }
+        assert_eq!(subscriber.next_async().await, Err(NextError::Closed));
+        publisher.await.unwrap();
+        assert_eq!(late.next_async().await, Err(NextError::Lagged { missed: 496 }));
+        assert_eq!(late.next_async().await, Ok(496));
+    });
+}
+
+/// Tasks send through a channel to tasks, until it is closed.
+#[test]
+fn tasks_send_and_receive_through_a_channel() {
+    const EACH: u64 = 3000;
+    let _watchdog = watchdog(LIMIT, "the channel");
+    let memory = leaked(Memory::anonymous(1 << 18).unwrap());
+    let channel = Channel::<u64>::create(memory, "channel", 4).unwrap();
+    workers(2).block_on(async {
+        let senders = [0, 1, 2].map(|sender| {
+            tokio::spawn(async move {
+                for item in 0..EACH {
+                    channel.send_async(sender * EACH + item).await.unwrap();
+                }
+            })
+        });
+        let receivers = [(); 3].map(|()| {
+            tokio::spawn(async move {
+                let mut items = channel.stream_async();
+                let (mut count, mut sum) = (0, 0);
+                while let Some(item) = next(&mut items).await {
+                    (count, sum) = (count + 1, sum + item.unwrap());
+                }
+                (count, sum)
+            })
+        });
+        for sender in senders {
+            sender.await.unwrap();
+        }
+        channel.close();
+        let mut total = (0, 0);
+        for receiver in receivers {
+            let (count, sum) = receiver.await.unwrap();
+            total = (total.0 + count, total.1 + sum);
+        }
+        assert_eq!(total, (3 * EACH, (0..3 * EACH).sum::<u64>()));
+        assert_eq!(channel.recv_async().await, Err(RecvError::Closed));
+        assert_eq!(channel.send_async(1).await, Err(SendError::Closed(1)));
+        // Without a buffer: what needs no waiting is done, and the rest is an error.
+        let bare = Channel::<u64>::create(memory, "bare", 0).unwrap();
+        assert_eq!(bare.recv_async().await, Err(RecvError::NoBuffer));
+        assert_eq!(bare.send_async(1).await, Err(SendError::NoBuffer(1)));
+    });
+}
+
+/// One sleep in the kernel at several futures: the later in the list ends it too.
+#[test]
+fn whichever_future_is_settled_ends_the_wait() {
+    let _watchdog = watchdog(LIMIT, "any");
+    let memory = leaked(Memory::anonymous(1 << 18).unwrap());
+    let list: [Future<'_, u64>; 3] =
+        ["a", "b", "c"].map(|name| Future::create(memory, name).unwrap());
+    let promises = list.map(|future| future.promise().unwrap());
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| any(list).get());
+        let each = scope.spawn(|| all(list).get());
+        for (number, promise) in promises.into_iter().enumerate().rev() {
+            std::thread::sleep(Duration::from_millis(5));
+            promise.set(number as u64).unwrap();
+        }
+        assert_eq!(first.join().unwrap(), Ok((2, 2)));
+        assert_eq!(each.join().unwrap(), Ok([0, 1, 2]));
+    });
+}
+
+/// A task that is leaked in the middle of a wait leaves nothing behind that is looked at once its memory is gone.
+#[test]
+fn a_leaked_task_outlives_its_memory_in_peace() {
+    let _watchdog = watchdog(LIMIT, "leaking");
+    for _ in 0..20 {
+        let memory = Memory::anonymous(1 << 16).unwrap();
+        let queue = Queue::<u64>::create(&memory, "queue", 4).unwrap();
+        let mut pop = Box::pin(queue.pop_async());
+        let waker = std::task::Waker::noop();
+        assert!(pop.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+        std::mem::forget(pop);
+        drop(memory);
+    }
+    // The thread that sleeps for tasks still works.
+    let memory = leaked(Memory::anonymous(1 << 16).unwrap());
+    let queue = Queue::<u64>::create(memory, "queue", 4).unwrap();
+    one_thread().block_on(async {
+        let task = tokio::spawn(queue.pop_async());
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        queue.push(1).unwrap();
+        assert_eq!(task.await.unwrap(), Ok(1));
     });
 }

@@ -5,8 +5,8 @@
 use std::fmt::Write;
 use std::path::Path;
 use zeroipc_nostd::{
-    Array, Barrier, Event, Future, Geometry, Latch, Lazy, Map, MapOptions, Monitor, Mutex, Once,
-    Pool, Queue, Ring, RwLock, Semaphore, Service, Set, Signal, Stack, WordSize,
+    Array, Barrier, Channel, Event, Future, Geometry, Latch, Lazy, Map, MapOptions, Monitor, Mutex,
+    Once, Pool, Queue, Ring, RwLock, Semaphore, Service, Set, Signal, Stack, Stream, WordSize,
 };
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/memory.md");
@@ -70,6 +70,12 @@ fn rows() -> Vec<Row> {
         row("Future", "", [0, 0], |at, _| Future::<u64>::footprint(at)),
         row("Lazy", "", [0, 0], |at, _| Lazy::<u64>::footprint(at)),
         row("Service", "call of 8 and 8 bytes", SLOTS, Service::<u64, u64>::footprint),
+        row("Stream", "value of 8 bytes", MANY, Stream::<u64>::footprint),
+        row("Stream", "value of 64 bytes", MANY, Stream::<[u64; 8]>::footprint),
+        row("Channel with a buffer", "element of 8 bytes", MANY, Channel::<u64>::footprint),
+        row("Channel without", "place for a sender and a receiver of 8 bytes", SLOTS, |at, n| {
+            Channel::<u64>::footprint_with_places(at, n as u32)
+        }),
     ]
 }
 

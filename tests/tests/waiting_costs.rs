@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 use zeroipc::{
-    Array, Barrier, Event, EventMode, Latch, Map, Memory, Monitor, Mutex, Once, Pool, PopError,
-    PopTimeoutError, PushError, Queue, Ring, RwLock, Semaphore, Set, Signal, Stack, WaitError,
+    select, select_timeout, try_select, Array, Barrier, Channel, Event, EventMode, Latch, Map,
+    Memory, Monitor, Mutex, Once, Pool, PopError, PopTimeoutError, PushError, Queue, RecvError,
+    Ring, RwLock, SelectError, Selectable, Semaphore, Set, Signal, Stack, TryRecvError,
+    TrySendError, WaitError,
 };
 use zeroipc_tests::processes::{part, Party};
 use zeroipc_tests::scratch::Scratch;
@@ -85,6 +87,8 @@ fn use_everything(memory: &Memory, rounds: u32) {
     let barrier = Barrier::open(memory, "barrier").unwrap();
     let once = Once::open(memory, "once").unwrap();
     let latch = Latch::open(memory, "latch").unwrap();
+    let channel = Channel::<u32>::open(memory, "channel").unwrap();
+    let met = Channel::<u32>::open(memory, "met").unwrap();
     // Not dropped: that would be one more thing to do under the filter, and there is nobody to give the roles to.
     let mut producer = ManuallyDrop::new(ring.producer().unwrap());
     let mut consumer = ManuallyDrop::new(ring.consumer().unwrap());
@@ -132,6 +136,19 @@ fn use_everything(memory: &Memory, rounds: u32) {
                 latch.count_down().unwrap();
             }
             assert_eq!(latch.try_wait(), round + 1 >= LATCH);
+            for n in 0..capacity {
+                channel.send(n).unwrap();
+            }
+            assert_eq!(channel.try_send(9), Err(TrySendError::Full(9)));
+            (0..capacity).for_each(|n| assert_eq!(channel.recv(), Ok(n)));
+            assert_eq!(channel.try_recv(), Err(TryRecvError::Empty));
+            assert_eq!(met.try_send(9), Err(TrySendError::Full(9)));
+            assert_eq!(met.try_recv(), Err(TryRecvError::Empty));
+            let (send, recv, meet) =
+                (channel.select_send(1), met.select_recv(), met.select_send(2));
+            assert_eq!((select(&[&send, &recv, &meet]), send.result()), (Ok(0), Some(Ok(()))));
+            assert_eq!(try_select(&[&recv, &meet]), None);
+            assert_eq!(channel.try_recv(), Ok(1));
         }
         assert!(name.is_current());
     })
@@ -173,6 +190,8 @@ fn nobody_waits_and_nobody_calls_the_system() {
     Barrier::create(&memory, "barrier", 1).unwrap();
     Once::create(&memory, "once").unwrap();
     Latch::create(&memory, "latch", LATCH).unwrap();
+    Channel::<u32>::create(&memory, "channel", 4).unwrap();
+    Channel::<u32>::create(&memory, "met", 0).unwrap();
     Party::start(TEST, "use", 0, scratch.name()).finish(LIMIT);
 
     // The test can fail: a call of the system ends the process, and so does a set that must wake somebody.
@@ -215,6 +234,12 @@ fn waiting_takes_no_processor_time() {
     let many = Signal::create(&memory, "many", [0_u64; 8]).unwrap();
     let one = Signal::create_single_writer(&memory, "one", [0_u64; 8], 4).unwrap();
     let mut consumer = ring.consumer().unwrap();
+    let channel = Channel::<u32>::create(&memory, "channel", 4).unwrap();
+    let met = Channel::<u32>::create(&memory, "met", 0).unwrap();
+    let names: Vec<_> = (0..16).map(|index| format!("channel{index}")).collect();
+    let channels: Vec<_> = (0..16)
+        .map(|index| Channel::<u32>::create(&memory, &names[index], index % 2 * 4).unwrap())
+        .collect();
     type Waiting<'a> = (&'static str, Box<dyn FnOnce() + Send + 'a>);
     // Further structures come here.
     let waits: Vec<Waiting<'_>> = vec![
@@ -233,6 +258,16 @@ fn waiting_takes_no_processor_time() {
             "Signal of one",
             Box::new(|| {
                 assert_eq!(one.wait_for_change_timeout(0, WAIT), Err(WaitError::Timeout));
+            }),
+        ),
+        ("Channel", Box::new(|| assert_eq!(channel.recv_timeout(WAIT), Err(RecvError::Timeout)))),
+        ("rendezvous", Box::new(|| assert_eq!(met.recv_timeout(WAIT), Err(RecvError::Timeout)))),
+        (
+            "select over 16 channels",
+            Box::new(|| {
+                let cases: Vec<_> = channels.iter().map(Channel::select_recv).collect();
+                let cases: Vec<&dyn Selectable> = cases.iter().map(|case| case as _).collect();
+                assert_eq!(select_timeout(&cases, WAIT), Err(SelectError::Timeout));
             }),
         ),
     ];

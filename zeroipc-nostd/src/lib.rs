@@ -63,6 +63,7 @@ mod error;
 mod geometry;
 mod map;
 mod name;
+mod observe;
 mod party;
 mod pool;
 mod prefix;
@@ -78,15 +79,15 @@ mod synchronisation;
 mod table;
 mod view;
 mod wait;
-mod watch;
 
 pub use array::{Array, Elements, Integer, Number};
-#[cfg(feature = "futures-core")]
-pub use asynchronous::Waits;
 pub use asynchronous::{
-    EventWait, FutureGet, Operation, QueuePop, QueuePush, Reactor, Repeatable, RingPop, RingPush,
-    SemaphoreAcquire, Ticket, Waiting, WakerTable, Wakes, WatchError, WithReactor,
+    ChannelRecv, ChannelSend, EventWait, FutureGet, Operation, PublisherEmit, QueuePop, QueuePush,
+    Reactor, Repeatable, RingPop, RingPush, SemaphoreAcquire, StreamEmit, SubscriberNext, Ticket,
+    Waiting, WakerTable, Wakes, WatchError, WithReactor,
 };
+#[cfg(feature = "futures-core")]
+pub use asynchronous::{ChannelStream, SubscriberStream, Waits};
 pub use codata::eventual::{self, all, all_of, any, Eventual};
 pub use codata::source::{self, Source};
 pub use codata::{
@@ -99,17 +100,19 @@ pub use codata::{Evaluation, FailureText, Future, FutureState, Lazy, LazyState, 
 pub use codata::{Publisher, Stream, StreamOptions, Subscriber};
 pub use element::Element;
 pub use error::{
-    AcquireError, ArriveError, BarrierError, CallError, CountDownError, FutureError,
-    IndexOutOfBounds, LazyError, LockError, MapError, NameError, NextError, NoPlace, OnceError,
-    PartyError, PoolError, PopError, PopTimeoutError, PromiseError, PushError, PushTimeoutError,
-    RegionError, ReleaseError, ReplyError, RoleTaken, SignalError, StructureError, TryAcquireError,
-    TryLockError, UpdateError, WaitError,
+    AcquireError, ArriveError, BarrierError, CountDownError, FutureError, IndexOutOfBounds,
+    LazyError, LockError, MapError, NameError, NextError, NoPlace, OnceError, PartyError,
+    PoolError, PopError, PopTimeoutError, PromiseError, PushError, PushTimeoutError, RegionError,
+    ReleaseError, RoleTaken, SignalError, StructureError, TryAcquireError, TryLockError,
+    UpdateError, WaitError,
 };
+pub use error::{CallError, ReplyError};
 pub use error::{EmitError, PublisherError, SubscribeError};
 pub use error::{RecvError, SelectError, SendError, TryRecvError, TrySendError};
 pub use geometry::{Geometry, WordSize};
 pub use map::{Exchange, Map, MapIter, MapOptions};
 pub use name::Name;
+pub use observe::{Observer, Seen};
 pub use party::{Liveness, PartyId};
 pub use pool::{Handle, Loan, Pool};
 pub use prefix::Kind;
@@ -129,7 +132,6 @@ pub use table::record::Capability;
 pub use table::{BadEntry, Entry, FormatOptions, TableVersion, MAGIC};
 pub use view::{StructureInfo, View};
 pub use wait::{Spin, Wait, WaitSet, WaitWord};
-pub use watch::{Seen, Watch};
 
 /// Stop points and the model's memory, for this project's own tests.
 #[cfg(any(loom, zeroipc_fault))]

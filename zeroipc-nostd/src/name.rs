@@ -37,14 +37,28 @@ impl Name {
         if name.len() >= NAME_BYTES {
             return Err(NameError::TooLong { len: name.len() });
         }
-        if name.chars().any(char::is_control) {
-            return Err(NameError::Control);
-        }
+        // The control characters are 0 to 0x1F, 0x7F, and 0x80 to 0x9F, which UTF-8 writes as 0xC2 and themselves.
+        let mut before = 0;
         let mut bytes = [0; NAME_BYTES];
-        for (to, from) in bytes.iter_mut().zip(name.bytes()) {
-            *to = from;
+        for (to, byte) in bytes.iter_mut().zip(name.bytes()) {
+            if byte < 0x20 || byte == 0x7F || (before == 0xC2 && byte < 0xA0) {
+                return Err(NameError::Control);
+            }
+            before = byte;
+            *to = byte;
         }
         Ok(Name { bytes })
+    }
+
+    /// A name that is known to be one.
+    pub(crate) const fn known<const N: usize>(text: &[u8; N]) -> Self {
+        let mut bytes = [0; NAME_BYTES];
+        let mut at = 0;
+        while at < N {
+            bytes[at] = text[at];
+            at += 1;
+        }
+        Name { bytes }
     }
 
     /// What an entry holds, if it is a valid name.
@@ -71,7 +85,7 @@ impl Name {
     /// Whether it is reserved for the region itself (starts with a dot).
     #[must_use]
     pub fn is_reserved(&self) -> bool {
-        self.as_str().starts_with('.')
+        self.bytes.first() == Some(&b'.')
     }
 }
 

@@ -7,7 +7,8 @@ use loom::thread;
 use std::sync::Arc;
 use zeroipc_nostd::testing::{unexplored, Slab};
 use zeroipc_nostd::{
-    FormatOptions, Geometry, Queue, Region, Source, Wait, WaitSet, WaitWord, WordSize,
+    FormatOptions, Geometry, Queue, Region, Source, Stream, StreamOptions, Wait, WaitSet, WaitWord,
+    WordSize,
 };
 
 /// A kernel's futexes, of which one may wait for several: comparing and going to sleep is one step. Its clock stands still, so
@@ -152,5 +153,33 @@ fn both_sides_wake_a_pair() {
         left.join().unwrap();
         right.join().unwrap();
         assert_eq!(reader.join().unwrap(), (1, 2));
+    });
+}
+
+/// Two drivers of one derived stream: of each number there is one value, and who was too late knows.
+#[test]
+fn a_number_is_emitted_once() {
+    bounded(1).check(|| {
+        let slab = Arc::new(Slab::new(1024));
+        let geometry = Geometry::new(WordSize::Four, 8).unwrap();
+        let options = FormatOptions::new().max_entries(2).geometry(geometry);
+        let region = Region::create(slab.span(), &options).unwrap();
+        let kept = StreamOptions::new().publishers(2);
+        Stream::<u32>::create_with(region, "result", 2, &kept).unwrap();
+        let drivers = [10, 20].map(|mine| {
+            let slab = slab.clone();
+            thread::spawn(move || {
+                let region = unexplored(|| Region::open(slab.span()).unwrap());
+                let result = unexplored(|| Stream::<u32>::open(region, "result").unwrap());
+                [0, 1].map(|number| result.try_emit_at(number, mine + number as u32).is_ok())
+            })
+        });
+        let [one, other] = drivers.map(|driver| driver.join().unwrap());
+        // Whoever tries number 1 has seen number 0, by itself or by its failure.
+        assert!(one[0] != other[0] && one[1] != other[1], "{one:?} {other:?}");
+        let result = Stream::<u32>::open(region, "result").unwrap();
+        assert_eq!(result.get(0), Ok(if one[0] { 10 } else { 20 }));
+        assert_eq!(result.get(1), Ok(if one[1] { 11 } else { 21 }));
+        assert_eq!(result.next_sequence(), 2);
     });
 }

@@ -164,7 +164,7 @@ fn a_client_learns_of_a_death() {
 /// not reclaimed.
 #[test]
 fn reclaiming_takes_nothing_from_the_living() {
-    bounded(2).check(|| {
+    bounded(4).check(|| {
         let (slab, kernel) = (service(1), Kernel::new());
         unexplored(|| {
             let client = open(outside(&slab, &kernel, 1)).client();

@@ -57,6 +57,19 @@ fn run<F: Future>(executors: &[Arc<Executor>], future: F) -> F::Output {
 
 type Table = Arc<WakerTable<1>>;
 
+/// Publishes by `body`, in a thread of the model, like a peer that can wake nobody; then rings.
+fn ring(
+    slab: &Arc<Slab>,
+    table: &Table,
+    body: impl FnOnce(Region<'_>) + 'static,
+) -> thread::JoinHandle<()> {
+    let (slab, table) = (slab.clone(), table.clone());
+    thread::spawn(move || {
+        body(unexplored(|| Region::open(slab.span()).unwrap()));
+        table.ring();
+    })
+}
+
 /// Runs `body` in a thread of the model, on the region with the table.
 fn core<R: 'static>(
     slab: &Arc<Slab>,
@@ -87,13 +100,8 @@ fn events() -> Arc<Slab> {
 fn a_task_is_woken_by_two_that_ring() {
     bounded(2).check(|| {
         let (slab, table) = (events(), Table::default());
-        let rings = ["first", "second"].map(|name| {
-            let rung = table.clone();
-            core(&slab, &table, move |region| {
-                event(region, name).set();
-                rung.ring();
-            })
-        });
+        let rings = ["first", "second"]
+            .map(|name| ring(&slab, &table, move |region| event(region, name).set()));
         let task = core(&slab, &table, |region| {
             let executors = [Executor::new()];
             run(&executors, event(region, "first").wait_async()).unwrap();
@@ -109,11 +117,7 @@ fn a_task_is_woken_by_two_that_ring() {
 fn a_task_that_changes_its_waker_is_woken() {
     bounded(3).check(|| {
         let (slab, table) = (events(), Table::default());
-        let rung = table.clone();
-        let ring = core(&slab, &table, move |region| {
-            event(region, "first").set();
-            rung.ring();
-        });
+        let ring = ring(&slab, &table, |region| event(region, "first").set());
         let task = core(&slab, &table, |region| {
             let executors = [Executor::new(), Executor::new()];
             run(&executors, event(region, "first").wait_async()).unwrap();
@@ -129,10 +133,9 @@ fn a_place_that_is_given_up_is_good_for_another() {
     bounded(3).check(|| {
         let (slab, table) = (events(), Table::default());
         let rung = table.clone();
-        let ring = core(&slab, &table, move |region| {
+        let ring = ring(&slab, &table, move |region| {
             rung.ring();
             event(region, "second").set();
-            rung.ring();
         });
         let task = core(&slab, &table, |region| {
             let executors = [Executor::new()];
@@ -157,14 +160,10 @@ fn a_task_gets_what_another_core_pushes() {
             Queue::<u32>::create_with_spares(region, "queue", 2, 1).unwrap();
         });
         let table = Table::default();
-        let rung = table.clone();
         fn open(region: Region<'_>) -> Queue<'_, u32> {
             unexplored(|| Queue::open(region, "queue").unwrap())
         }
-        let producer = core(&slab, &table, move |region| {
-            open(region).try_push(7).unwrap();
-            rung.ring();
-        });
+        let producer = ring(&slab, &table, |region| open(region).try_push(7).unwrap());
         let task =
             core(&slab, &table, move |region| run(&[Executor::new()], open(region).pop_async()));
         producer.join().unwrap();

@@ -6,6 +6,7 @@ use crate::futex::{fences_reach, timespec, FUTEX};
 use rustix::io::Errno;
 use rustix::thread::futex::{self, Flags, WaitFlags, WaitPtr, WaitvFlags};
 use rustix::time::ClockId;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::Waker;
 use std::thread;
@@ -84,7 +85,10 @@ fn sleep_for_tasks(process: &'static Process, number: usize) {
         drop(state);
 
         // Not under the lock: a task may run, or end, at once.
-        wakers.drain(..).for_each(Waker::wake);
+        for waker in wakers.drain(..) {
+            // An executor that panics has lost this task, but not those of others.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
         slept = sleep(bell, rung, &list, due, impossible);
         impossible |= slept == Slept::Impossible;
     }

@@ -92,7 +92,7 @@ impl<'a> Monitor<'a> {
                 return Err(Failure::Error(message));
             }
             _ => {
-                let mut watch = view.watch(name).map_err(failed)?;
+                let mut watch = view.observe(name).map_err(failed)?;
                 if arguments.taken {
                     watch = watch.including_taken();
                 }

@@ -1,7 +1,7 @@
 //! What is monitored: values that follow one another, or elements that change.
 
 use std::ops::Range;
-use zeroipc::{Elements, Kind, NextError, Watch};
+use zeroipc::{Elements, Kind, NextError, Observer};
 
 /// How much memory may go into remembering the elements of an Array.
 const REMEMBERED_BYTES: usize = 64 << 20;
@@ -9,7 +9,7 @@ const REMEMBERED_BYTES: usize = 64 << 20;
 /// Where values come from.
 #[derive(Debug)]
 pub(super) enum Source<'a> {
-    Flow(Watch<'a>),
+    Flow(Observer<'a>),
     Elements(Changes<'a>),
 }
 
@@ -72,7 +72,7 @@ impl Source<'_> {
 
     /// Whether more would be seen with the values that were taken out already.
     pub(super) fn can_be_emptied(&self) -> bool {
-        matches!(self, Source::Flow(watch) if [Kind::RING, Kind::QUEUE].contains(&watch.kind()))
+        matches!(self, Source::Flow(watch) if [Kind::RING, Kind::QUEUE, Kind::CHANNEL].contains(&watch.kind()))
     }
 }
 

@@ -72,7 +72,7 @@ fn what_is_in_a_ring_is_shown_in_every_form() {
     assert_eq!(lines.len(), 3, "{run:?}");
     let expected = format!("#2        ns={} sensor={} celsius=1", 2_u64 << 40, !2_u32);
     assert!(lines[0].ends_with(&expected), "{run:?}");
-    assert!(run.errors.starts_with("3 values in 0.0 s ("), "{run:?}");
+    assert!(run.errors.starts_with("3 values in "), "{run:?}");
     assert!(run.errors.contains("), 0 missed; as many as asked for\n"), "{run:?}");
     assert!(run.errors.contains("celsius  min 1  max 2  mean 1.5\n"), "{run:?}");
 
@@ -316,7 +316,7 @@ fn elements_of_an_array_are_shown_when_they_change() {
     assert!(all.errors.contains("\n[1]  min 2.5  max 2.5  mean 2.5\n"), "{all:?}");
     let none = inspect(&["monitor", &name.0, "it", "--tail", "0", "--seconds", "0.5"]);
     assert_eq!((none.code, none.output.as_str()), (0, ""), "{none:?}");
-    assert!(none.errors.starts_with("0 values in 0.5 s (0.0 a second); the time is over"));
+    assert!(none.errors.starts_with("0 values in ") && none.errors.contains("; the time is over"));
 
     let monitor = Monitor::start(&[
         &name.0,

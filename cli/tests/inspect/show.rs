@@ -3,8 +3,9 @@ use serde_json::Value;
 use std::fs;
 use std::mem::forget;
 use zeroipc::{
-    Array, Barrier, Event, EventMode, Future, Geometry, Latch, Lazy, Map, Memory, Monitor, Mutex,
-    Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Service, Set, Signal, Stack, Stream,
+    Array, Barrier, Channel, Event, EventMode, Future, Geometry, Latch, Lazy, Map, Memory, Monitor,
+    Mutex, Once, Options, Pool, Queue, Ring, RwLock, Semaphore, Service, Set, Signal, Stack,
+    Stream, StreamOptions,
 };
 
 /// Where entry `index` of a table of version 1 is.
@@ -65,10 +66,13 @@ const KINDS: &[Made] = &[
     ("latch", latch_of_3_with_2_left, ["Latch", "0", "3", "2"]),
     ("once", once_done, ["Once", "0", "1", "1"]),
     ("event", event_set, ["Event", "0", "1", "1"]),
-    ("stream", stream_of_3, ["Stream", "2", "4", "3"]),
     ("future", future_set, ["Future", "4", "1", "1"]),
     ("lazy", lazy_unevaluated, ["Lazy", "4", "1", "0"]),
     ("service", service_with_one_call, ["Service", "4", "3", "1"]),
+    ("stream", stream_of_5, ["Stream", "4", "4", "4"]),
+    ("stream of one", stream_of_one_with_3, ["Stream", "8", "4", "3"]),
+    ("channel", channel_of_2, ["Channel", "4", "4", "2"]),
+    ("rendezvous", rendezvous_alone, ["Channel", "4", "0", "0"]),
 ];
 
 fn stack_of_2(memory: &Memory, name: &str) {
@@ -129,11 +133,6 @@ fn future_set(memory: &Memory, name: &str) {
     Future::<u32>::create(memory, name).unwrap().promise().unwrap().set(7).unwrap();
 }
 
-fn stream_of_3(memory: &Memory, name: &str) {
-    let stream = Stream::<u16>::create(memory, name, 4).unwrap();
-    (0..3).for_each(|n| assert_eq!(stream.try_emit(7), Ok(n)));
-}
-
 fn lazy_unevaluated(memory: &Memory, name: &str) {
     Lazy::<u32>::create(memory, name).unwrap();
 }
@@ -141,6 +140,27 @@ fn lazy_unevaluated(memory: &Memory, name: &str) {
 fn service_with_one_call(memory: &Memory, name: &str) {
     let client = Service::<u32, u64>::create(memory, name, 3).unwrap().client();
     forget(client.try_request(7).unwrap());
+}
+
+fn stream_of_5(memory: &Memory, name: &str) {
+    let stream = Stream::<u32>::create(memory, name, 4).unwrap();
+    (0..5).for_each(|n| assert!(stream.emit(n).is_ok()));
+}
+
+fn stream_of_one_with_3(memory: &Memory, name: &str) {
+    let options = StreamOptions::new().single_publisher().backpressure(2);
+    let stream = Stream::<u64>::create_with(memory, name, 4, &options).unwrap();
+    let mut publisher = stream.publisher().unwrap();
+    (0..3).for_each(|n| assert!(publisher.emit(n).is_ok()));
+}
+
+fn channel_of_2(memory: &Memory, name: &str) {
+    let channel = Channel::<u32>::create(memory, name, 3).unwrap();
+    (0..2).for_each(|n| channel.try_send(n).unwrap());
+}
+
+fn rendezvous_alone(memory: &Memory, name: &str) {
+    Channel::<u32>::create(memory, name, 0).unwrap();
 }
 
 fn event_set(memory: &Memory, name: &str) {

@@ -23,6 +23,13 @@ impl Stop {
         Futex.wake(WaitWord::of(&self.word), u32::MAX);
     }
 
+    /// Sleeps until `deadline` on the clock of [`Futex`], or until it is stopped.
+    pub(super) fn sleep_until(&self, deadline: u64) {
+        while self.now() < deadline {
+            Futex.wait(WaitWord::of(&self.word), 0, deadline);
+        }
+    }
+
     pub(super) fn is_stopped(&self) -> bool {
         self.word.load(Acquire) == STOPPED
     }

@@ -40,15 +40,17 @@ impl<'a> Operation<'a> for EventWait<'a> {
         })
     }
 
-    fn bell(&self) -> Bell<'a> {
-        match self.event.mode() {
-            EventMode::Manual => Bell::all(self.event.sleepers),
-            EventMode::Automatic => Bell::one(self.event.sleepers),
-        }
+    fn bell(&self) -> Option<Bell<'a>> {
+        Some({
+            match self.event.mode() {
+                EventMode::Manual => Bell::all(*self.event.sleepers()),
+                EventMode::Automatic => Bell::one(*self.event.sleepers()),
+            }
+        })
     }
 
     fn waiter(&self) -> Option<&'a dyn Wait> {
-        self.event.notifier.waiter()
+        self.event.notifier().waiter()
     }
 
     fn no_waiter(&mut self) -> Self::Output {

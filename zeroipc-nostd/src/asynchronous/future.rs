@@ -41,8 +41,8 @@ impl<'a, T: Element> Operation<'a> for FutureGet<'a, T> {
         self.future.look(ask)
     }
 
-    fn bell(&self) -> Bell<'a> {
-        self.future.bell()
+    fn bell(&self) -> Option<Bell<'a>> {
+        Some(self.future.bell())
     }
 
     fn waiter(&self) -> Option<&'a dyn Wait> {

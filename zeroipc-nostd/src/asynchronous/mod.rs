@@ -6,19 +6,27 @@
 //!
 //! Whoever waits and is given up (its future dropped) after it was woken passes the wake-up on.
 
+mod channel;
 mod event;
 mod future;
 mod queue;
 mod ring;
 mod semaphore;
+mod stream;
 mod table;
 mod waiting;
 
+#[cfg(feature = "futures-core")]
+pub use channel::ChannelStream;
+pub use channel::{ChannelRecv, ChannelSend};
 pub use event::EventWait;
 pub use future::FutureGet;
 pub use queue::{QueuePop, QueuePush};
 pub use ring::{RingPop, RingPush};
 pub use semaphore::SemaphoreAcquire;
+#[cfg(feature = "futures-core")]
+pub use stream::SubscriberStream;
+pub use stream::{PublisherEmit, StreamEmit, SubscriberNext};
 pub use table::{WakerTable, WithReactor};
 #[cfg(feature = "futures-core")]
 pub use waiting::Waits;

@@ -45,12 +45,12 @@ impl<'a, T: Element> Operation<'a> for QueuePop<'a, T> {
         }
     }
 
-    fn bell(&self) -> Bell<'a> {
-        Bell::one(self.queue.items)
+    fn bell(&self) -> Option<Bell<'a>> {
+        Some(Bell::one(*self.queue.items()))
     }
 
     fn waiter(&self) -> Option<&'a dyn Wait> {
-        self.queue.notifier.waiter()
+        self.queue.notifier().waiter()
     }
 
     fn no_waiter(&mut self) -> Self::Output {
@@ -78,12 +78,12 @@ impl<'a, T: Element> Operation<'a> for QueuePush<'a, T> {
         }
     }
 
-    fn bell(&self) -> Bell<'a> {
-        Bell::one(self.queue.space)
+    fn bell(&self) -> Option<Bell<'a>> {
+        Some(Bell::one(*self.queue.space()))
     }
 
     fn waiter(&self) -> Option<&'a dyn Wait> {
-        self.queue.notifier.waiter()
+        self.queue.notifier().waiter()
     }
 
     fn no_waiter(&mut self) -> Self::Output {

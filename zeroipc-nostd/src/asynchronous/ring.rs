@@ -47,8 +47,8 @@ impl<'a, T: Element> Operation<'a> for RingPop<'_, 'a, T> {
         }
     }
 
-    fn bell(&self) -> Bell<'a> {
-        self.consumer.ring().items.into()
+    fn bell(&self) -> Option<Bell<'a>> {
+        Some(self.consumer.ring().items.into())
     }
 
     fn waiter(&self) -> Option<&'a dyn Wait> {
@@ -80,8 +80,8 @@ impl<'a, T: Element> Operation<'a> for RingPush<'_, 'a, T> {
         }
     }
 
-    fn bell(&self) -> Bell<'a> {
-        self.producer.ring().space.into()
+    fn bell(&self) -> Option<Bell<'a>> {
+        Some(self.producer.ring().space.into())
     }
 
     fn waiter(&self) -> Option<&'a dyn Wait> {

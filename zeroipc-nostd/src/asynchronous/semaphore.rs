@@ -39,12 +39,14 @@ impl<'a> Operation<'a> for SemaphoreAcquire<'a> {
         self.semaphore.attempt(self.count)
     }
 
-    fn bell(&self) -> Bell<'a> {
-        if self.count > 1 {
-            Bell::all(self.semaphore.several)
-        } else {
-            Bell::one(self.semaphore.one)
-        }
+    fn bell(&self) -> Option<Bell<'a>> {
+        Some({
+            if self.count > 1 {
+                Bell::all(self.semaphore.several)
+            } else {
+                Bell::one(self.semaphore.one)
+            }
+        })
     }
 
     fn waiter(&self) -> Option<&'a dyn Wait> {

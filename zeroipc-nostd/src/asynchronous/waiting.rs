@@ -22,7 +22,7 @@ pub trait Operation<'a> {
 
     #[doc(hidden)]
     /// What it is woken by.
-    fn bell(&self) -> Bell<'a>;
+    fn bell(&self) -> Option<Bell<'a>>;
 
     #[doc(hidden)]
     /// How this party waits.
@@ -84,13 +84,12 @@ impl<'a, O: Operation<'a>> Future for Waiting<'a, O> {
             if watched.renew(waker) {
                 return Poll::Pending;
             }
-            let waiter = operation.waiter();
-            let Some((waiter, reactor)) =
-                waiter.and_then(|waiter| Some((waiter, waiter.reactor()?)))
-            else {
+            let Some((waiter, bell)) = operation.waiter().zip(operation.bell()) else {
                 return Poll::Ready(operation.no_waiter());
             };
-            let bell = operation.bell();
+            let Some(reactor) = waiter.reactor() else {
+                return Poll::Ready(operation.no_waiter());
+            };
             let (word, expected) = bell.announce(waiter);
             match reactor.watch(word, expected, bell.wakes(), waker) {
                 Ok(ticket) => watched.change(Watch { reactor, ticket, word, bell, waiter }),

@@ -30,4 +30,5 @@ pub(crate) use rpc::fill as service_fill;
 pub(crate) use stream::fill as stream_fill;
 
 // And follows.
-pub(crate) use stream::StreamWatch;
+pub(crate) use channel::buffer as channel_buffer;
+pub(crate) use stream::StreamObserver;

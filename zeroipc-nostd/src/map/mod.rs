@@ -401,7 +401,9 @@ impl<'a, K: Element, V: Element> Map<'a, K, V> {
         let seed = span.word::<u32>(SEED).ok_or(corrupt)?.load(Relaxed);
         let list = match found.geometry.word() {
             WordSize::Four => ByWord::W4(List::at(span, &layout, seed).ok_or(corrupt)?),
-            WordSize::Eight => ByWord::W8(List::at(span, &layout, seed).ok_or(corrupt)?),
+            WordSize::Eight => {
+                List::at(span, &layout, seed).and_then(ByWord::wide).ok_or(corrupt)?
+            }
         };
         Ok(Map { list })
     }

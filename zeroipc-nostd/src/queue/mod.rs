@@ -23,10 +23,10 @@ mod bulk;
 mod core;
 mod entry;
 mod grant;
-mod watch;
+mod observe;
 
 pub use self::grant::{PopGrant, PushGrant, Refused};
-pub(crate) use self::watch::QueueWatch;
+pub(crate) use self::observe::QueueObserver;
 
 use self::core::Core;
 use crate::element::Element;
@@ -72,9 +72,9 @@ const MAX_SPARES: u32 = 1024;
 #[derive(Debug)]
 pub struct Queue<'a, T> {
     core: ByWord<Core<'a, T, u32>, Core<'a, T, Wide>>,
-    pub(crate) items: EventCount<'a>,
-    pub(crate) space: EventCount<'a>,
-    pub(crate) notifier: Notifier<'a>,
+    items: EventCount<'a>,
+    space: EventCount<'a>,
+    notifier: Notifier<'a>,
 }
 
 impl<T> Clone for Queue<'_, T> {
@@ -144,7 +144,7 @@ impl<'a, T: Element> Queue<'a, T> {
         let layout = Layout::of(prefix)?;
         let core = match prefix.geometry.ok()?.word() {
             WordSize::Four => ByWord::W4(Core::at(span, &layout)?),
-            WordSize::Eight => ByWord::W8(Core::at(span, &layout)?),
+            WordSize::Eight => ByWord::wide(Core::at(span, &layout)?)?,
         };
         let items = EventCount::new(span.word(ITEMS)?);
         Some(Queue { core, items, space: EventCount::new(span.word(SPACE)?), notifier })

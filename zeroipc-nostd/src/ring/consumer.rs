@@ -66,7 +66,7 @@ impl<'a, T: Element> Consumer<'a, T> {
     pub(super) fn new(ring: Ring<'a, T>, token: Token) -> Self {
         let half = match ring.ends {
             ByWord::W4(ends) => ByWord::W4(Half::new(ends)),
-            ByWord::W8(ends) => ByWord::W8(Half::new(ends)),
+            ByWord::W8(ends, having) => ByWord::W8(Half::new(ends), having),
         };
         Consumer { ring, half, token, space: Ringer::new(ring.space, ring.notifier) }
     }

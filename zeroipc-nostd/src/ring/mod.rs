@@ -28,19 +28,19 @@ mod ahead;
 mod bulk;
 mod consumer;
 mod grant;
+mod observe;
 mod producer;
-mod watch;
 
 pub use consumer::Consumer;
 pub use grant::{ReadGrant, WriteGrant};
+pub(crate) use observe::RingObserver;
 pub use producer::Producer;
-pub(crate) use watch::RingWatch;
 
 use crate::element::Element;
 use crate::error::{RoleTaken, StructureError};
 use crate::geometry::{align_up, Geometry, WordSize};
 use crate::prefix::{Kind, Prefix};
-use crate::region::{elem_size, open_or_create, Region};
+use crate::region::{elem_size, open_or_create, Found, Region};
 use crate::role::Role;
 use crate::sync::{Atomic, ByWord, Span, Wide, Word, Wrapped};
 use crate::table::block_bytes;
@@ -157,27 +157,28 @@ impl<'a, T: Element> Ring<'a, T> {
     pub fn open(region: impl Into<Region<'a>>, name: &str) -> Result<Self, StructureError> {
         let region = region.into();
         let found = region.open_structure(name, Kind::RING, elem_size::<T>()?)?;
-        let corrupt = found.corrupt("its capacity");
-        let capacity = found.prefix.capacity;
-        let layout = Layout::of(&found.prefix).ok_or(corrupt)?;
-        let span = found.span;
+        Self::at(&region, &found).ok_or_else(|| found.corrupt("its capacity"))
+    }
+
+    /// The ring that was found; `None` if its prefix is not one that [`Ring::create`] writes.
+    fn at(region: &Region<'a>, found: &Found<'a>) -> Option<Self> {
+        let (span, prefix) = (found.span, &found.prefix);
+        let layout = Layout::of(prefix)?;
         let ends = match found.geometry.word() {
-            WordSize::Four => ByWord::W4(layout.ends(span, capacity).ok_or(corrupt)?),
-            WordSize::Eight => ByWord::W8(layout.ends(span, capacity).ok_or(corrupt)?),
+            WordSize::Four => ByWord::W4(layout.ends(span, prefix.capacity)?),
+            WordSize::Eight => ByWord::wide(layout.ends(span, prefix.capacity)?)?,
         };
-        let word = |offset| span.word::<u32>(offset).ok_or(corrupt);
-        let bell = |offset| -> Result<_, StructureError> {
-            Ok(Doorbell { rung: word(offset)?, waiting: word(offset + 4)? })
-        };
+        let word = |offset| span.word::<u32>(offset);
+        let bell = |offset| Some(Doorbell { rung: word(offset)?, waiting: word(offset + 4)? });
         let cas = region.has_cas();
-        Ok(Ring {
+        Some(Ring {
             ends,
             producer: Role { word: word(PRODUCER_ROLE)?, cas },
             consumer: Role { word: word(CONSUMER_ROLE)?, cas },
             items: bell(ITEMS)?,
             space: bell(SPACE)?,
             notifier: region.notifier(),
-            capacity: usize::try_from(capacity).map_err(|_| corrupt)?,
+            capacity: usize::try_from(prefix.capacity).ok()?,
         })
     }
 
@@ -310,7 +311,8 @@ impl Layout {
     fn of(prefix: &Prefix) -> Option<Self> {
         let possible = prefix.capacity.is_power_of_two()
             && prefix.elem_size > 0
-            && prefix.capacity <= max_capacity(prefix.elem_size);
+            && prefix.capacity <= MAX_CAPACITY
+            && prefix.capacity * u64::from(prefix.elem_size) <= MAX_BYTES;
         Layout::new(prefix.geometry.ok()?, prefix.elem_size, prefix.capacity).filter(|_| possible)
     }
 
@@ -329,10 +331,15 @@ impl Layout {
     }
 }
 
-/// Half of what a 4-byte counter can tell apart, and of what a pointer can reach.
+/// Half of what a 4-byte counter can tell apart.
+const MAX_CAPACITY: u64 = 1 << 31;
+/// Half of what a pointer can reach.
+const MAX_BYTES: u64 = isize::MAX as u64 / 2;
+
+/// The largest power of two that is within both limits.
 fn max_capacity(elem_size: u32) -> u64 {
-    let bytes = isize::MAX as u64 / 2 / u64::from(elem_size.max(1));
-    (1_u64 << 31).min((bytes + 1).next_power_of_two() / 2)
+    let elements = MAX_BYTES / u64::from(elem_size.max(1));
+    MAX_CAPACITY.min((elements + 1).next_power_of_two() / 2)
 }
 
 /// How many elements are in the ring that begins `span`, for a view; `None` if it does not fit into it.

@@ -72,7 +72,7 @@ impl<'a, T: Element> Producer<'a, T> {
     pub(super) fn new(ring: Ring<'a, T>, token: Token) -> Self {
         let half = match ring.ends {
             ByWord::W4(ends) => ByWord::W4(Half::new(ends)),
-            ByWord::W8(ends) => ByWord::W8(Half::new(ends)),
+            ByWord::W8(ends, having) => ByWord::W8(Half::new(ends), having),
         };
         Producer { ring, half, token, items: Ringer::new(ring.items, ring.notifier) }
     }

@@ -3,7 +3,7 @@
 //! Every slot is owned by exactly one of: an entry, a spare word, a party in the middle of an operation. There are as many
 //! spare words as slots beyond the entries, so an owner always finds an empty word.
 
-use crate::sync::{Word, Words};
+use crate::sync::{Atomic, Word, Words};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 #[derive(Debug)]
@@ -25,9 +25,15 @@ impl<W: Word> Spares<'_, W> {
     /// Takes a slot: the caller owns it. `None` if all are with other parties. Bounded by the number of words.
     #[inline]
     pub(crate) fn take(&self) -> Option<usize> {
+        // Relaxed loads may be late; a read-modify-write is not.
+        self.take_where(|word| word.load(Relaxed) != W::ZERO).or_else(|| self.take_where(|_| true))
+    }
+
+    #[inline]
+    fn take_where(&self, is_full: impl Fn(Atomic<'_, W>) -> bool) -> Option<usize> {
         for index in 0..self.count {
             let word = self.words.get(index)?;
-            if word.load(Relaxed) != W::ZERO {
+            if is_full(word) {
                 // Acquire: who gave it has finished with it. Release: who finds the word empty may give again.
                 let slot = word.swap(W::ZERO, AcqRel).index();
                 if (1..=self.slots).contains(&slot) {
@@ -45,13 +51,13 @@ impl<W: Word> Spares<'_, W> {
     /// then ours is leaked.
     #[inline]
     pub(crate) fn give(&self, slot: usize) {
-        for _ in 0..=self.count {
+        let full = W::low(slot as u64 + 1);
+        for round in 0..=self.count {
             for index in 0..self.count {
                 let Some(word) = self.words.get(index) else { return };
-                let full = W::low(slot as u64 + 1);
-                if word.load(Relaxed) == W::ZERO
-                    && word.compare_exchange(W::ZERO, full, AcqRel, Relaxed).is_ok()
-                {
+                // Relaxed: a late load costs a round, and after the first we look by the read-modify-write, which is never late.
+                let may_be_empty = round > 0 || word.load(Relaxed) == W::ZERO;
+                if may_be_empty && word.compare_exchange(W::ZERO, full, AcqRel, Relaxed).is_ok() {
                     return;
                 }
             }

@@ -147,7 +147,7 @@ impl<'a, T: Element> Stack<'a, T> {
         let span = found.span;
         let core = match found.geometry.word() {
             WordSize::Four => ByWord::W4(Core::at(span, &layout).ok_or(corrupt)?),
-            WordSize::Eight => ByWord::W8(Core::at(span, &layout).ok_or(corrupt)?),
+            WordSize::Eight => Core::at(span, &layout).and_then(ByWord::wide).ok_or(corrupt)?,
         };
         Ok(Stack {
             core,

@@ -199,9 +199,33 @@ pub(crate) const fn native_cas() -> bool {
 pub(crate) enum ByWord<A, B> {
     /// 4-byte words.
     W4(A),
-    /// 8-byte words; never built where the target has no 64-bit atomics.
-    #[allow(dead_code)] // no constructor on 32-bit targets
-    W8(B),
+    /// 8-byte words; does not exist where the target has no 64-bit atomics, and takes no code there.
+    W8(B, Having),
+}
+
+impl<A, B> ByWord<A, B> {
+    /// A core of 8-byte words; `None` where there is none.
+    #[inline(always)]
+    pub(crate) fn wide(core: B) -> Option<Self> {
+        portable_atomic::cfg_has_atomic_64! {
+            return Some(ByWord::W8(core, Having));
+        }
+        portable_atomic::cfg_no_atomic_64! {
+            let _ = core;
+            return None;
+        }
+    }
+}
+
+portable_atomic::cfg_has_atomic_64! {
+    /// Proof of 64-bit atomics: a value where the target has them, and none where it has not.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Having;
+}
+portable_atomic::cfg_no_atomic_64! {
+    /// Proof of 64-bit atomics: a value where the target has them, and none where it has not.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) enum Having {}
 }
 
 portable_atomic::cfg_has_atomic_64! {
@@ -218,7 +242,7 @@ macro_rules! by_word {
     ($value:expr, $core:ident => $body:expr) => {
         match $value {
             $crate::sync::ByWord::W4($core) => $body,
-            $crate::sync::ByWord::W8($core) => $body,
+            $crate::sync::ByWord::W8($core, _) => $body,
         }
     };
 }

@@ -82,8 +82,8 @@ impl EventMode {
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a> {
     state: Atomic<'a, u32>,
-    pub(crate) sleepers: EventCount<'a>,
-    pub(crate) notifier: Notifier<'a>,
+    sleepers: EventCount<'a>,
+    notifier: Notifier<'a>,
     mode: EventMode,
 }
 

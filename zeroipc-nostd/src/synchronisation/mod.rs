@@ -33,4 +33,4 @@ pub(crate) use semaphore::fill as semaphore_fill;
 pub(crate) use signal::fill as signal_fill;
 
 // And follows.
-pub(crate) use signal::SignalWatch;
+pub(crate) use signal::SignalObserver;

@@ -4,7 +4,6 @@ use super::record::{Capability, Record, RECORD_BYTES};
 use super::{Table, TableVersion, ENTRIES_LIMIT, MAGIC, RECORD_NAME};
 use crate::error::RegionError;
 use crate::geometry::{align_up, Geometry};
-use crate::name::Name;
 use crate::sync::{full_fence, native_cas, Span, HAS_WIDE};
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
@@ -166,8 +165,7 @@ impl<'a> Table<'a> {
             self.wide(16)?.store(self.record.size, Relaxed);
         }
         self.record.write(self.span)?;
-        let name = Name::new(RECORD_NAME).ok()?;
-        self.span.store_block(self.entry_at(0), &name.to_words())?;
+        self.span.store_block(self.entry_at(0), &RECORD_NAME.to_words())?;
         self.offset_word(0)?.store(record_at, Relaxed);
         self.size_word(0)?.store(RECORD_BYTES, Relaxed);
         self.next_offset_word()?.store(self.heap, Relaxed);

@@ -39,7 +39,7 @@ pub const MAGIC: u32 = 0x5A49_504D;
 pub(crate) const ENTRIES_LIMIT: u32 = 1 << 20;
 
 /// The name of entry 0.
-pub(crate) const RECORD_NAME: &str = ".region";
+pub(crate) const RECORD_NAME: Name = Name::known(b".region");
 
 /// The table's versions that this library writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,22 +60,31 @@ impl TableVersion {
         }
     }
 
+    /// The same, where the compiler can see that a target without 64-bit atomics opens no version 3.
+    const fn possible(self) -> Self {
+        if HAS_WIDE {
+            self
+        } else {
+            TableVersion::V1
+        }
+    }
+
     pub(crate) const fn header_bytes(self) -> u64 {
-        match self {
+        match self.possible() {
             TableVersion::V1 => 16,
             TableVersion::V3 => 32,
         }
     }
 
     pub(crate) const fn entry_bytes(self) -> u64 {
-        match self {
+        match self.possible() {
             TableVersion::V1 => 40,
             TableVersion::V3 => 48,
         }
     }
 
     const fn next_offset_at(self) -> u64 {
-        match self {
+        match self.possible() {
             TableVersion::V1 => 12,
             TableVersion::V3 => 24,
         }
@@ -142,7 +151,7 @@ impl<'a> Table<'a> {
         if next > have {
             return Err(RegionError::Truncated { have, recorded: next });
         }
-        if version == TableVersion::V3 {
+        if version.possible() == TableVersion::V3 {
             let recorded = table.wide(16).ok_or(too_small)?.load(Relaxed);
             if recorded > have {
                 return Err(RegionError::Truncated { have, recorded });
@@ -150,10 +159,7 @@ impl<'a> Table<'a> {
         }
         table.max_entries = table.derive_max_entries()?;
         let corrupt = RegionError::Corrupt { what: "the region record's entry" };
-        let entry = table.entry(0).map_err(|_| corrupt)?;
-        if entry.name.as_str() != RECORD_NAME {
-            return Err(corrupt);
-        }
+        let entry = table.entry_if(0, &RECORD_NAME).ok_or(corrupt)?;
         table.record = Record::open(span, &entry)?;
         if table.record.size > have {
             return Err(RegionError::Truncated { have, recorded: table.record.size });
@@ -177,7 +183,7 @@ impl<'a> Table<'a> {
         let (header, stride) = (self.version.header_bytes(), self.version.entry_bytes());
         let first = self.offset_word(0).ok_or(corrupt)?.load(Relaxed);
         let room = first.checked_sub(header).ok_or(corrupt)? / stride;
-        let max = match self.version {
+        let max = match self.version.possible() {
             TableVersion::V1 => room,
             TableVersion::V3 => u64::from(self.narrow(12).ok_or(corrupt)?.load(Relaxed)),
         };
@@ -201,21 +207,31 @@ impl<'a> Table<'a> {
     pub(crate) fn entry(&self, index: u32) -> Result<Entry, BadEntry> {
         let bad = BadEntry { index };
         let name = Name::from_words(self.name_words(index).ok_or(bad)?).ok_or(bad)?;
-        let offset = self.offset_word(index).ok_or(bad)?.load(Relaxed);
-        let size = self.size_word(index).ok_or(bad)?.load(Relaxed);
-        let end = offset.checked_add(size).ok_or(bad)?;
-        if offset % 8 != 0 || offset < self.entry_at(self.max_entries) || end > self.limit() {
-            return Err(bad);
-        }
+        let (offset, size) = self.extent(index).ok_or(bad)?;
         Ok(Entry { index, name, offset, size })
+    }
+
+    /// Entry `index` (below `entry_count`), checked against the region, if it has this name.
+    fn entry_if(&self, index: u32, name: &Name) -> Option<Entry> {
+        if !self.name_is(index, &name.to_words()) {
+            return None;
+        }
+        let (offset, size) = self.extent(index)?;
+        Some(Entry { index, name: *name, offset, size })
+    }
+
+    /// Offset and size in entry `index`, if they lie in the region.
+    fn extent(&self, index: u32) -> Option<(u64, u64)> {
+        let offset = self.offset_word(index)?.load(Relaxed);
+        let size = self.size_word(index)?.load(Relaxed);
+        let end = offset.checked_add(size)?;
+        let inside = offset >= self.entry_at(self.max_entries) && end <= self.limit();
+        (offset % 8 == 0 && inside).then_some((offset, size))
     }
 
     /// Looks `name` up among the entries from `from` on that are complete.
     pub(crate) fn find_from(&self, from: u32, name: &Name) -> Option<Entry> {
-        let wanted = name.to_words();
-        (from..self.entry_count())
-            .filter(|index| self.name_is(*index, &wanted))
-            .find_map(|index| self.entry(index).ok())
+        (from..self.entry_count()).find_map(|index| self.entry_if(index, name))
     }
 
     pub(crate) fn find(&self, name: &Name) -> Option<Entry> {
@@ -263,7 +279,7 @@ impl<'a> Table<'a> {
     }
 
     fn size_word(&self, index: u32) -> Option<AnyWord<'a>> {
-        let at = match self.version {
+        let at = match self.version.possible() {
             TableVersion::V1 => 36,
             TableVersion::V3 => 40,
         };
@@ -280,7 +296,7 @@ impl<'a> Table<'a> {
 
     /// A word that is 4 bytes in version 1 and 8 in version 3.
     fn versioned(&self, offset: u64) -> Option<AnyWord<'a>> {
-        match self.version {
+        match self.version.possible() {
             TableVersion::V1 => self.narrow(offset).map(AnyWord::Narrow),
             TableVersion::V3 => self.wide(offset),
         }

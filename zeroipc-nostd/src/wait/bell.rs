@@ -2,6 +2,8 @@
 
 use super::{Announce, Broadcast, Doorbell, EventCount, Notifier, Wait, WaitWord};
 use crate::asynchronous::Wakes;
+use crate::sync::Atomic;
+use core::sync::atomic::Ordering::Acquire;
 
 /// Where a task announces that it waits.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +19,8 @@ enum Protocol<'a> {
     Only(Doorbell<'a>),
     /// Each is woken, without compare-and-exchange.
     Broadcast(Broadcast<'a>),
+    /// Nobody knows of whoever waits, for want of compare-and-exchange: each looks by itself now and then.
+    Unannounced(Atomic<'a, u32>),
 }
 
 impl<'a> Bell<'a> {
@@ -30,6 +34,11 @@ impl<'a> Bell<'a> {
         Bell(Protocol::All(count))
     }
 
+    /// Those who wait here can not announce that, and look at the word.
+    pub(crate) fn unannounced(word: Atomic<'a, u32>) -> Self {
+        Bell(Protocol::Unannounced(word))
+    }
+
     /// As [`Announce::announce`]; the word lives as long as the region.
     pub(crate) fn announce(self, waiter: &dyn Wait) -> (WaitWord<'a>, u32) {
         match self.0 {
@@ -38,13 +47,14 @@ impl<'a> Bell<'a> {
             }
             Protocol::Only(bell) => (WaitWord(bell.rung), bell.announce(waiter).1),
             Protocol::Broadcast(bell) => (WaitWord(bell.rung), bell.announce(waiter).1),
+            Protocol::Unannounced(word) => (WaitWord(word), word.load(Acquire)),
         }
     }
 
     pub(crate) fn wakes(self) -> Wakes {
         match self.0 {
             Protocol::One(_) | Protocol::Only(_) => Wakes::One,
-            Protocol::All(_) | Protocol::Broadcast(_) => Wakes::All,
+            Protocol::All(_) | Protocol::Broadcast(_) | Protocol::Unannounced(_) => Wakes::All,
         }
     }
 

@@ -189,7 +189,9 @@ impl<T: Element> Case for SendCase<'_, T> {
     }
 
     fn meet(&self) -> Option<&dyn Meet> {
-        self.spot.meet().filter(|_| !self.is_done())
+        // While it has a place, it is part of a select, also once it has been met there.
+        let is_over = self.is_done() && self.spot.place.get().is_none();
+        self.spot.meet().filter(|_| !is_over)
     }
 }
 

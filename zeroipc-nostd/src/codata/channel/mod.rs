@@ -230,6 +230,18 @@ impl<'a, T: Element> Channel<'a, T> {
         block_bytes(geometry, rendezvous::Layout::of(&prefix)?.size)
     }
 
+    /// The buffer, if it has one.
+    pub(crate) fn buffer(&self) -> Option<&Queue<'a, T>> {
+        match &self.form {
+            Form::Buffered(queue) => Some(queue),
+            Form::Rendezvous(_) => None,
+        }
+    }
+
+    pub(crate) fn notifier(&self) -> Notifier<'a> {
+        self.notifier
+    }
+
     fn meeting<'c>(&self, rendezvous: &'c Rendezvous<'a, T>) -> Meeting<'c, 'a, T> {
         Meeting { rendezvous, closed: self.closed }
     }
@@ -434,7 +446,7 @@ impl<'a, T: Element> Channel<'a, T> {
 }
 
 /// The queue's part of the channel in `span`, and its prefix; `None` if they do not match the channel's.
-fn buffer<'a>(span: Span<'a>, prefix: &Prefix) -> Option<(Span<'a>, Prefix)> {
+pub(crate) fn buffer<'a>(span: Span<'a>, prefix: &Prefix) -> Option<(Span<'a>, Prefix)> {
     let geometry = prefix.geometry.ok()?;
     let start = align_up(CONTROL_BYTES, u64::from(geometry.line_bytes()))?;
     let part = span.part(start, (span.len() as u64).checked_sub(start)?)?;

@@ -511,7 +511,8 @@ impl<'a, T: Element> Rendezvous<'a, T> {
     /// have been told of.
     pub(crate) fn ring_one(&self) {
         fence_after_rmw();
-        let shown = self.receivers.shown.load(Relaxed);
+        // Acquire: where their claim words are.
+        let shown = self.receivers.shown.load(Acquire);
         if shown == 0 {
             return;
         }
@@ -529,7 +530,8 @@ impl<'a, T: Element> Rendezvous<'a, T> {
         fence_after_rmw();
         for side in [Side::Senders, Side::Receivers] {
             let places = self.side(side);
-            for index in places.indices(places.shown.load(Relaxed)) {
+            // Acquire: as in `ring_one`.
+            for index in places.indices(places.shown.load(Acquire)) {
                 let place = self.place(side, index);
                 if let Some(home) = place.and_then(|place| place.home(self.region, places.wide)) {
                     home.bell().notify_many(self.notifier, u32::MAX);

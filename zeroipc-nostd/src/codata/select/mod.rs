@@ -7,8 +7,7 @@
 //!    the claim word is *busy*, so that no other party can match at the same time.
 //! 4. Withdraw; free the places; where there is something left for others that we may have been woken for, wake another.
 //!
-//! **Fair**: the order is a random start and a random step that visits all, so of any two cases that can both be done either comes first
-//! as often as the other.
+//! **Fair**: each order of the cases is as likely as any other, so those that can be done at once come first equally often.
 
 mod cases;
 mod order;
@@ -135,7 +134,7 @@ pub trait Meet {
     fn free(&self);
 }
 
-/// Does one of `cases` if one can be done now: which. The default of a select. Never waits.
+/// Does one of `cases` if one can be done now: which. The default of a select. Never waits. Up to 64 cases; more are not tried.
 ///
 /// ```
 /// use zeroipc_nostd::{try_select, Channel, FormatOptions, Region, Span};

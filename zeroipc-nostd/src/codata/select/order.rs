@@ -1,27 +1,23 @@
 //! In which order cases are tried.
 
+use super::MOST_CASES;
 use crate::sync::scattered;
 
-/// All numbers below a limit, from a random one on, in steps of a random length: of any two numbers either comes first as often as
-/// the other.
+/// All numbers below a limit in a random order, each as likely as any other (Fisher and Yates, step by step).
 #[derive(Debug, Clone)]
 pub(super) struct Order {
-    next: usize,
-    step: usize,
+    numbers: [u8; MOST_CASES],
+    /// How many have come.
+    come: usize,
     limit: usize,
-    left: usize,
+    random: Random,
 }
 
 impl Order {
+    /// Of at most 64 numbers.
     pub(super) fn of(limit: usize) -> Self {
-        let random = random();
-        let (start, seed) = (random as u32 as usize, (random >> 32) as usize);
-        // The steps that visit all numbers have no divisor in common with the limit; 1 is one of them.
-        let step = (0..limit)
-            .map(|nth| 1 + (seed + nth) % limit)
-            .find(|step| divisor(*step, limit) == 1)
-            .unwrap_or(1);
-        Order { next: start.checked_rem(limit).unwrap_or(0), step, limit, left: limit }
+        let numbers = core::array::from_fn(|index| index as u8);
+        Order { numbers, come: 0, limit: limit.min(MOST_CASES), random: Random::new() }
     }
 }
 
@@ -29,26 +25,38 @@ impl Iterator for Order {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        self.left = self.left.checked_sub(1)?;
-        let index = self.next;
-        self.next = (index + self.step) % self.limit;
-        Some(index)
+        let left = self.limit.checked_sub(self.come).filter(|left| *left > 0)?;
+        self.numbers.swap(self.come, self.come + self.random.below(left));
+        let number = self.numbers.get(self.come).copied()?;
+        self.come += 1;
+        Some(usize::from(number))
     }
 }
 
-/// The greatest that divides both (Euclid).
-fn divisor(mut a: usize, mut b: usize) -> usize {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
+/// SplitMix64 (Steele, Lea, Flood 2014, <https://doi.org/10.1145/2660193.2660195>), from a counter on.
+#[derive(Debug, Clone)]
+struct Random {
+    state: u64,
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014, <https://doi.org/10.1145/2660193.2660195>) of a counter.
-fn random() -> u64 {
-    let mut bits = (scattered() as u64).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+impl Random {
+    fn new() -> Self {
+        Random { state: mix((scattered() as u64).wrapping_add(1)) }
+    }
+
+    /// Almost evenly: `limit` is small.
+    fn below(&mut self, limit: usize) -> usize {
+        self.state = self.state.wrapping_add(STEP);
+        ((mix(self.state) >> 32) as usize).checked_rem(limit).unwrap_or(0)
+    }
+}
+
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+fn mix(bits: u64) -> u64 {
+    let bits = bits.wrapping_mul(STEP);
+    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     bits ^ (bits >> 31)
 }
 
@@ -71,7 +79,7 @@ mod tests {
     #[test]
     fn of_two_either_comes_first_as_often() {
         const TIMES: usize = 20_000;
-        for (limit, a, b) in [(2, 0, 1), (3, 0, 2), (12, 3, 4), (16, 3, 4), (16, 0, 8)] {
+        for (limit, a, b) in [(2, 0, 1), (3, 0, 2), (12, 3, 4), (16, 0, 15)] {
             let first =
                 |_: &usize| Order::of(limit).find(|index| *index == a || *index == b) == Some(a);
             let count = (0..TIMES).filter(first).count();

@@ -61,13 +61,13 @@ use core::time::Duration;
 
 /// Values that are pulled one after another: see [the module](self).
 ///
-/// `'a` is the life of the memory that it depends on, if any; most code writes `impl Source<'_, Item = T>`:
+/// `'a` is the life of the memory that it depends on, if any:
 ///
 /// ```
 /// use zeroipc_nostd::{source, NextError, Source};
 ///
 /// /// The mean of all that come, until the end.
-/// fn mean(mut readings: impl Source<'_, Item = f64>) -> Result<f64, NextError> {
+/// fn mean<'a>(mut readings: impl Source<'a, Item = f64>) -> Result<f64, NextError> {
 ///     let (sum, count) = readings.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1))?;
 ///     Ok(sum / f64::from(count))
 /// }

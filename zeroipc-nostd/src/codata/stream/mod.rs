@@ -28,16 +28,16 @@ mod core;
 mod emit_at;
 mod entry;
 mod layout;
+mod observe;
 mod places;
 mod publisher;
 mod sleepers;
 mod subscriber;
-mod watch;
 
 pub use layout::StreamOptions;
+pub(crate) use observe::StreamObserver;
 pub use publisher::Publisher;
 pub use subscriber::Subscriber;
-pub(crate) use watch::StreamWatch;
 
 use self::core::{Core, Log, Refusal};
 use self::layout::{max_capacity, rounded, Layout, ROLE, SPACE, VALUES, WAITING};
@@ -53,7 +53,7 @@ use crate::region::{elem_size, open_or_create, Region};
 use crate::role::Role;
 use crate::sync::{by_word, ByWord, Span, Wide, Word};
 use crate::table::block_bytes;
-use crate::wait::{Announce, Broadcast, EventCount, Limit, Notifier, Wait};
+use crate::wait::{Announce, Bell, Broadcast, EventCount, Limit, Notifier, Wait};
 use ::core::time::Duration;
 
 /// One value after another, for any number of subscribers in any party, each with its own cursor.
@@ -198,7 +198,7 @@ impl<'a, T: Element> Stream<'a, T> {
         let span = found.span;
         let core = match found.geometry.word() {
             WordSize::Four => ByWord::W4(Core::at(span, &layout).ok_or(corrupt)?),
-            WordSize::Eight => ByWord::W8(Core::at(span, &layout).ok_or(corrupt)?),
+            WordSize::Eight => Core::at(span, &layout).and_then(ByWord::wide).ok_or(corrupt)?,
         };
         let word = |offset| span.word::<u32>(offset).ok_or(corrupt);
         let (values, cas) = (word(VALUES)?, region.has_cas());
@@ -461,7 +461,7 @@ impl<'a, T: Element> Stream<'a, T> {
         }
         let half = match &self.core {
             ByWord::W4(core) => ByWord::W4(half(core, start, &self.membership)?),
-            ByWord::W8(core) => ByWord::W8(half(core, start, &self.membership)?),
+            ByWord::W8(core, having) => ByWord::W8(half(core, start, &self.membership)?, *having),
         };
         Ok(Subscriber::new(*self, half))
     }
@@ -487,6 +487,24 @@ impl<'a, T: Element> Stream<'a, T> {
     #[must_use]
     pub fn name(&self) -> Name {
         self.name
+    }
+
+    /// What subscribers sleep on.
+    pub(crate) fn values_bell(&self) -> Bell<'a> {
+        match self.sleepers {
+            Sleepers::ByAnybody(count) => Bell::all(count),
+            Sleepers::Unannounced(word) => Bell::unannounced(word),
+            Sleepers::ByOne(broadcast) => broadcast.into(),
+        }
+    }
+
+    /// What publishers sleep on.
+    pub(crate) fn space_bell(&self) -> Bell<'a> {
+        Bell::all(self.space)
+    }
+
+    pub(crate) fn notifier(&self) -> Notifier<'a> {
+        self.notifier
     }
 
     /// How many values are kept.

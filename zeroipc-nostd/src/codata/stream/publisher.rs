@@ -57,7 +57,7 @@ impl<'a, T: Element> Publisher<'a, T> {
     pub(super) fn new(stream: Stream<'a, T>, token: Token) -> Self {
         let half = match stream.core {
             ByWord::W4(core) => ByWord::W4(Half::new(core)),
-            ByWord::W8(core) => ByWord::W8(Half::new(core)),
+            ByWord::W8(core, having) => ByWord::W8(Half::new(core), having),
         };
         Publisher { stream, half, token }
     }

@@ -60,11 +60,21 @@ impl<'a, T: Element, W: Word> Half<'a, T, W> {
         }
     }
 
-    /// Goes on with the oldest value that is left. If publishers outran us once more before we took anything, goes on an eighth of
-    /// the capacity later, or we would never catch a value while they run.
+    /// Goes on with the oldest value that is left.
     #[cold]
     #[inline(never)]
     fn catch_up(&mut self) -> NextError {
+        let Some((cursor, missed)) = self.missed() else { return NextError::Corrupt };
+        self.outrun = true;
+        self.move_to(cursor);
+        NextError::Lagged { missed }
+    }
+
+    /// Where to go on when the value at the cursor was overwritten, and how many were missed; `None` if that cannot be.
+    ///
+    /// If publishers outrun us once more before we took anything, that is an eighth of the capacity beyond the oldest, or we
+    /// would never catch a value while they run.
+    fn missed(&self) -> Option<(W, u64)> {
         let log = &self.core.log;
         let next = log.next();
         let mut cursor = log.oldest(next);
@@ -74,13 +84,20 @@ impl<'a, T: Element, W: Word> Half<'a, T, W> {
             cursor = if ahead.wide() < left.wide() { cursor.plus(ahead) } else { next };
         }
         let missed = cursor.minus(self.cursor);
-        if missed == W::ZERO || missed.is_negative() {
-            // What we had seen says that it was overwritten.
-            return NextError::Corrupt;
+        (missed != W::ZERO && !missed.is_negative()).then(|| (cursor, missed.wide()))
+    }
+
+    fn peek(&self) -> Result<T, NextError> {
+        match self.core.read(self.cursor) {
+            Look::Value(value) => Ok(value),
+            Look::Nothing => Err(NextError::Empty),
+            Look::End => Err(NextError::Closed),
+            Look::Overwritten => Err(match self.missed() {
+                Some((_, missed)) => NextError::Lagged { missed },
+                None => NextError::Corrupt,
+            }),
+            Look::Corrupt => Err(NextError::Corrupt),
         }
-        self.outrun = true;
-        self.move_to(cursor);
-        NextError::Lagged { missed: missed.wide() }
     }
 
     fn lag(&self) -> u64 {
@@ -159,6 +176,18 @@ impl<'a, T: Element> Subscriber<'a, T> {
             next => Some(next),
         });
         next.unwrap_or(Err(NextError::Timeout))
+    }
+
+    /// A copy of the next value, which stays the next. Wait-free, and writes nothing.
+    ///
+    /// For a party that must not lose a value if it is killed while it works on it: it peeks, publishes what it made of the value, and
+    /// takes it only then. With backpressure the value stays until it is taken.
+    ///
+    /// # Errors
+    /// As [`Subscriber::try_next`], but values that were missed stay to be told until the next call of that.
+    #[inline]
+    pub fn peek(&self) -> Result<T, NextError> {
+        by_word!(&self.half, half => half.peek())
     }
 
     /// The sequence number of the value that is taken next. With 4-byte words modulo 2^32.

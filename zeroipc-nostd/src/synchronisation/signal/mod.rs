@@ -19,10 +19,10 @@
 //! The algorithm is in `core.rs`.
 
 mod core;
-mod watch;
+mod observe;
 mod writer;
 
-pub(crate) use watch::SignalWatch;
+pub(crate) use observe::SignalObserver;
 pub use writer::SignalWriter;
 
 use self::core::Core;
@@ -223,7 +223,7 @@ impl<'a, T: Element> Signal<'a, T> {
         let span = found.span;
         let core = match found.geometry.word() {
             WordSize::Four => ByWord::W4(Core::at(span, &layout).ok_or(corrupt)?),
-            WordSize::Eight => ByWord::W8(Core::at(span, &layout).ok_or(corrupt)?),
+            WordSize::Eight => Core::at(span, &layout).and_then(ByWord::wide).ok_or(corrupt)?,
         };
         let word = |offset| span.word::<u32>(offset).ok_or(corrupt);
         let (changes, cas) = (word(CHANGES)?, region.has_cas());

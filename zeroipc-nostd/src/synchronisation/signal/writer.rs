@@ -44,7 +44,7 @@ impl<'a, T: Element> SignalWriter<'a, T> {
     pub(super) fn new(signal: Signal<'a, T>, token: Token) -> Self {
         let half = match signal.core {
             ByWord::W4(core) => ByWord::W4(Half::new(core)),
-            ByWord::W8(core) => ByWord::W8(Half::new(core)),
+            ByWord::W8(core, having) => ByWord::W8(Half::new(core), having),
         };
         SignalWriter { signal, half, token }
     }

@@ -12,14 +12,14 @@ use super::core::Core;
 use super::Layout;
 use crate::error::NextError;
 use crate::geometry::WordSize;
+use crate::observe::{ahead, Passing, Seen, TURNS};
 use crate::prefix::Prefix;
 use crate::sync::{by_word, ByWord, Raw, Span, Wide, Word};
-use crate::watch::{ahead, Passing, Seen, TURNS};
 use ::core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// Follows a queue.
 #[derive(Debug)]
-pub(crate) struct QueueWatch<'a> {
+pub(crate) struct QueueObserver<'a> {
     tickets: ByWord<Tickets<'a, u32>, Tickets<'a, Wide>>,
 }
 
@@ -33,20 +33,20 @@ struct Tickets<'a, W: Word> {
     next: u64,
 }
 
-impl<'a> QueueWatch<'a> {
+impl<'a> QueueObserver<'a> {
     /// From the elements on that are pushed next; `None` if the queue does not fit into `span`.
     pub(crate) fn new(span: Span<'a>, prefix: &Prefix) -> Option<Self> {
         let layout = Layout::of(prefix)?;
         let span = span.part(0, layout.size)?;
         let tickets = match prefix.geometry.ok()?.word() {
             WordSize::Four => ByWord::W4(Tickets::new(span, prefix, &layout)?),
-            WordSize::Eight => ByWord::W8(Tickets::new(span, prefix, &layout)?),
+            WordSize::Eight => ByWord::wide(Tickets::new(span, prefix, &layout)?)?,
         };
-        Some(QueueWatch { tickets })
+        Some(QueueObserver { tickets })
     }
 }
 
-impl Passing for QueueWatch<'_> {
+impl Passing for QueueObserver<'_> {
     fn rewind(&mut self, count: u64, taken: bool) {
         by_word!(&mut self.tickets, tickets => tickets.rewind(count, taken));
     }
@@ -111,6 +111,8 @@ impl<'a, W: Word> Tickets<'a, W> {
                 (form.slot_in(entry, after), true)
             } else if form.is_beyond(entry, form.ready(ticket)) {
                 continue; // popped since we looked
+            } else if form.is_in(entry, form.sealed(ticket)) {
+                return Err(NextError::Closed); // of a channel
             } else {
                 return Err(NextError::Empty);
             };

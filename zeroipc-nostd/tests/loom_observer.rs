@@ -3,7 +3,7 @@
 //! Of a Queue, a Signal and a Stream. Of a Ring there is none: there the watcher relies on stores that become visible to all others at once,
 //! which all memory does that ZeroIPC runs on, but not the model's (see `ring/watch.rs`).
 //!
-//! Run by `RUSTFLAGS="--cfg loom" cargo test --release -p zeroipc-nostd --test loom_watch`. Preemptions are bounded as each
+//! Run by `RUSTFLAGS="--cfg loom" cargo test --release -p zeroipc-nostd --test loom_observer`. Preemptions are bounded as each
 //! model says; the bound can be raised by `LOOM_MAX_PREEMPTIONS`.
 #![cfg(loom)]
 
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use zerocopy::IntoBytes;
 use zeroipc_nostd::testing::{unexplored, Slab};
 use zeroipc_nostd::{
-    FormatOptions, Geometry, NextError, Queue, Region, Signal, Stream, StreamOptions, Watch,
+    FormatOptions, Geometry, NextError, Observer, Queue, Region, Signal, Stream, StreamOptions,
     WordSize,
 };
 
@@ -43,7 +43,7 @@ fn region(slab: &Slab) -> Region<'_> {
 }
 
 /// The next so many looks: what was seen, as (sequence, number), and how many were missed.
-fn look(watch: &mut Watch<'_>, looks: u32) -> (Vec<(u64, u32)>, u64) {
+fn look(watch: &mut Observer<'_>, looks: u32) -> (Vec<(u64, u32)>, u64) {
     let mut seen = Vec::new();
     for _ in 0..looks {
         let mut value: Pair = [0; 2];
@@ -63,16 +63,17 @@ fn look(watch: &mut Watch<'_>, looks: u32) -> (Vec<(u64, u32)>, u64) {
 /// A watcher beside one party, `used`, which goes through values from 1 up to `last`, value n being of sequence n. Value 0 is there.
 fn beside(
     word: WordSize,
+    preemptions: usize,
     create: fn(Region<'_>),
     (looks, last): (u32, u64),
     used: fn(Region<'_>, u32),
 ) {
-    bounded(2).check(move || {
+    bounded(preemptions).check(move || {
         let slab = slab(word, create);
         let watcher = {
             let slab = slab.clone();
             thread::spawn(move || {
-                let mut watch = unexplored(|| region(&slab).view().watch("it").unwrap());
+                let mut watch = unexplored(|| region(&slab).view().observe("it").unwrap());
                 unexplored(|| watch.rewind(1));
                 look(&mut watch, looks)
             })
@@ -93,6 +94,7 @@ fn beside(
 fn a_queue_in_use(word: WordSize) {
     beside(
         word,
+        2,
         |region| {
             let queue = Queue::<Pair>::create_with_spares(region, "it", 2, 1).unwrap();
             queue.try_push(pair(0)).unwrap();
@@ -123,6 +125,7 @@ fn a_queue_in_use_with_8_byte_words() {
 fn a_signal_of_many_writers() {
     beside(
         WordSize::Four,
+        2,
         |region| {
             Signal::create_with_slots(region, "it", pair(0), 3).unwrap();
         },
@@ -140,6 +143,7 @@ fn a_signal_of_many_writers() {
 fn a_signal_of_one_writer() {
     beside(
         WordSize::Eight,
+        2,
         |region| {
             Signal::create_single_writer(region, "it", pair(0), 2).unwrap();
         },
@@ -159,12 +163,13 @@ fn a_signal_of_one_writer() {
 fn a_stream_of_many_publishers() {
     beside(
         WordSize::Four,
+        1,
         |region| {
             let options = StreamOptions::new().publishers(1);
             let stream = Stream::<Pair>::create_with(region, "it", 2, &options).unwrap();
             stream.try_emit(pair(0)).unwrap();
         },
-        (2, 3),
+        (1, 2),
         |region, last| {
             let stream = unexplored(|| Stream::<Pair>::open(region, "it").unwrap());
             for n in 1..=last {
@@ -178,12 +183,13 @@ fn a_stream_of_many_publishers() {
 fn a_stream_of_one_publisher() {
     beside(
         WordSize::Eight,
+        1,
         |region| {
             let options = StreamOptions::new().single_publisher();
             let stream = Stream::<Pair>::create_with(region, "it", 2, &options).unwrap();
             stream.publisher().unwrap().try_emit(pair(0)).unwrap();
         },
-        (2, 3),
+        (1, 2),
         |region, last| {
             let stream = unexplored(|| Stream::<Pair>::open(region, "it").unwrap());
             let mut publisher = unexplored(|| stream.publisher().unwrap());

@@ -5,14 +5,14 @@ use super::core::Log;
 use super::layout::Layout;
 use crate::error::NextError;
 use crate::geometry::WordSize;
+use crate::observe::{ahead, Passing, Seen, TURNS};
 use crate::prefix::Prefix;
 use crate::sync::{by_word, ByWord, Raw, Span, Wide, Word};
-use crate::watch::{ahead, Passing, Seen, TURNS};
 use ::core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// Follows a stream.
 #[derive(Debug)]
-pub(crate) struct StreamWatch<'a> {
+pub(crate) struct StreamObserver<'a> {
     sequences: ByWord<Sequences<'a, u32>, Sequences<'a, Wide>>,
 }
 
@@ -24,19 +24,19 @@ struct Sequences<'a, W: Word> {
     next: u64,
 }
 
-impl<'a> StreamWatch<'a> {
+impl<'a> StreamObserver<'a> {
     /// From the values on that are emitted next; `None` if the stream does not fit into `span`.
     pub(crate) fn new(span: Span<'a>, prefix: &Prefix) -> Option<Self> {
         let layout = Layout::of(prefix)?;
         let sequences = match prefix.geometry.ok()?.word() {
             WordSize::Four => ByWord::W4(Sequences::new(span, prefix, &layout)?),
-            WordSize::Eight => ByWord::W8(Sequences::new(span, prefix, &layout)?),
+            WordSize::Eight => ByWord::wide(Sequences::new(span, prefix, &layout)?)?,
         };
-        Some(StreamWatch { sequences })
+        Some(StreamObserver { sequences })
     }
 }
 
-impl Passing for StreamWatch<'_> {
+impl Passing for StreamObserver<'_> {
     fn rewind(&mut self, count: u64, _taken: bool) {
         by_word!(&mut self.sequences, sequences => sequences.rewind(count));
     }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use zerocopy::IntoBytes;
 use zeroipc_nostd::{
-    Array, FormatOptions, Geometry, IndexOutOfBounds, Kind, NextError, Queue, Region, Ring, Seen,
-    Signal, Stack, Stream, StreamOptions, StructureError, View, Watch, WordSize,
+    Array, Channel, FormatOptions, Geometry, IndexOutOfBounds, Kind, NextError, Observer, Queue,
+    Region, Ring, Seen, Signal, Stack, Stream, StreamOptions, StructureError, View, WordSize,
 };
 
 #[derive(Debug, Clone)]
@@ -80,9 +80,12 @@ impl Model {
 enum Kept {
     Ring,
     Queue,
+    Channel,
     Stream,
     StreamOfOne,
 }
+
+const KEPT: &[Kept] = &[Kept::Ring, Kept::Queue, Kept::Channel, Kept::Stream, Kept::StreamOfOne];
 
 fn agrees<T: Sample>(geometry: Geometry, kept: Kept, capacity: usize, taken: bool, steps: &[Step]) {
     let mut memory = Memory::filled(16384, 0xA5);
@@ -104,6 +107,12 @@ fn agrees<T: Sample>(geometry: Geometry, kept: Kept, capacity: usize, taken: boo
             pop = Box::new(move || queue.try_pop().is_ok());
             (queue.capacity(), 0)
         }
+        Kept::Channel => {
+            let channel = Channel::<T>::create(region, "it", capacity).unwrap();
+            push = Box::new(move |value| channel.try_send(value).is_ok());
+            pop = Box::new(move || channel.try_recv().is_ok());
+            (channel.capacity(), 0)
+        }
         Kept::Stream => {
             let stream = Stream::<T>::create(region, "it", capacity).unwrap();
             push = Box::new(move |value| stream.try_emit(value).is_ok());
@@ -120,7 +129,7 @@ fn agrees<T: Sample>(geometry: Geometry, kept: Kept, capacity: usize, taken: boo
         }
     };
     let stays = matches!(kept, Kept::Stream | Kept::StreamOfOne);
-    let mut watch = region.view().watch("it").unwrap();
+    let mut watch = region.view().observe("it").unwrap();
     assert_eq!(watch.elem_size(), size_of::<T>());
     if taken {
         watch = watch.including_taken();
@@ -165,7 +174,7 @@ proptest! {
     #[test]
     fn agrees_with_a_model(
         geometry in prop::sample::select(geometries()),
-        kept in prop::sample::select(vec![Kept::Ring, Kept::Queue, Kept::Stream, Kept::StreamOfOne]),
+        kept in prop::sample::select(KEPT),
         which in 0..TYPES,
         capacity in 1_usize..20,
         taken: bool,
@@ -189,7 +198,7 @@ proptest! {
             Signal::create_with_slots(region, "s", <[u8; 10]>::nth(0), slots).unwrap()
         };
         let mut writer = signal.writer().ok();
-        let mut watch = region.view().watch("s").unwrap();
+        let mut watch = region.view().observe("s").unwrap();
         let mut value = [0; 10];
         assert_eq!(watch.try_next(&mut value), Err(NextError::Empty));
         watch.rewind(1);
@@ -200,7 +209,7 @@ proptest! {
             for _ in 0..count {
                 version += 1;
                 match &mut writer {
-                    Some(writer) => drop(writer.set(Sample::nth(version))),
+                    Some(writer) => assert_eq!(writer.set(Sample::nth(version)), version),
                     None => assert_eq!(signal.set(Sample::nth(version)), Ok(version)),
                 }
             }
@@ -240,7 +249,7 @@ fn counts_on_where_words_wrap_around() {
         let region = Region::open(memory.span()).unwrap();
         let ring = Ring::<u32>::open(region, "ring").unwrap();
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-        let mut watch = region.view().watch("ring").unwrap();
+        let mut watch = region.view().observe("ring").unwrap();
         let mut value = [0; 4];
         for n in 0..10_u32 {
             producer.try_push(n).unwrap();
@@ -282,14 +291,14 @@ fn other_structures_are_refused() {
     let view = region.view();
     Stack::<u32>::create(region, "stack", 4).unwrap();
     Array::<u32>::create(region, "array", 4).unwrap();
-    let refused = |found: Result<Watch<'_>, StructureError>| found.map(|_| ()).unwrap_err();
+    let refused = |found: Result<Observer<'_>, StructureError>| found.map(|_| ()).unwrap_err();
     for (text, kind) in [("stack", Kind::STACK), ("array", Kind::ARRAY), (".region", Kind::REGION)]
     {
-        let found = refused(view.watch(text));
+        let found = refused(view.observe(text));
         assert!(matches!(found, StructureError::NotAFlow { kind: k, .. } if k == kind), "{found}");
     }
-    assert!(matches!(refused(view.watch("nothing")), StructureError::NotFound { .. }));
-    assert!(matches!(refused(view.watch("")), StructureError::Name(_)));
+    assert!(matches!(refused(view.observe("nothing")), StructureError::NotFound { .. }));
+    assert!(matches!(refused(view.observe("")), StructureError::Name(_)));
     let found = view.elements("stack").map(|_| ()).unwrap_err();
     assert!(matches!(found, StructureError::WrongKind { .. }), "{found}");
     assert!(view.elements("nothing").is_err());
@@ -304,7 +313,7 @@ fn triple(n: u64) -> Triple {
 
 /// Follows until `done` was set before a look found nothing; checks that each value is that of its sequence. How many were seen, and
 /// how many missed.
-fn follow(mut watch: Watch<'_>, done: &AtomicBool) -> (u64, u64) {
+fn follow(mut watch: Observer<'_>, done: &AtomicBool) -> (u64, u64) {
     let mut value: Triple = [0; 3];
     let (mut seen, mut expected, mut missed) = (0, 0, 0);
     loop {
@@ -325,8 +334,8 @@ fn follow(mut watch: Watch<'_>, done: &AtomicBool) -> (u64, u64) {
     }
 }
 
-fn watch(view: View<'_>, taken: bool) -> Watch<'_> {
-    let watch = view.watch("it").unwrap();
+fn watch(view: View<'_>, taken: bool) -> Observer<'_> {
+    let watch = view.observe("it").unwrap();
     if taken {
         watch.including_taken()
     } else {
@@ -418,7 +427,7 @@ fn a_queue_in_use_is_followed() {
 }
 
 /// As [`follow`], of several producers: each value whole and at most once, each producer's in order.
-fn follow_any(mut watch: Watch<'_>, done: &AtomicBool) -> u64 {
+fn follow_any(mut watch: Observer<'_>, done: &AtomicBool) -> u64 {
     let mut value: Triple = [0; 3];
     let mut last = [None; 2];
     let mut sequences = None;
@@ -457,7 +466,7 @@ fn a_signal_in_use_is_followed() {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             let watcher = scope.spawn(|| {
-                let mut watch = region.view().watch("it").unwrap();
+                let mut watch = region.view().observe("it").unwrap();
                 watch.rewind(1);
                 let mut value: Triple = [0; 3];
                 let (mut last, mut seen) = (None, 0);
@@ -481,7 +490,7 @@ fn a_signal_in_use_is_followed() {
             let mut writer = signal.writer().ok();
             for n in 1..MANY {
                 match &mut writer {
-                    Some(writer) => drop(writer.set(triple(n))),
+                    Some(writer) => assert_eq!(writer.set(triple(n)), n),
                     None => assert_eq!(signal.set(triple(n)), Ok(n)),
                 }
             }
@@ -512,7 +521,7 @@ fn watching_changes_nothing() {
     let view = View::from_bytes(&before).unwrap();
     let mut value = [0; 4];
     for (name, count) in [("ring", 5), ("queue", 5), ("signal", 1)] {
-        let mut watch = view.watch(name).unwrap().including_taken();
+        let mut watch = view.observe(name).unwrap().including_taken();
         watch.rewind(u64::MAX);
         assert_eq!(std::iter::from_fn(|| watch.try_next(&mut value).ok()).count(), count);
     }
@@ -561,4 +570,24 @@ fn a_stream_in_use_is_followed_until_it_is_closed() {
             assert_eq!(watcher.join().unwrap(), MANY);
         });
     }
+}
+
+#[test]
+fn a_channel_that_is_closed_and_drained_has_ended() {
+    let mut memory = Memory::zeroed(8192);
+    let region = memory.region(FormatOptions::new());
+    let channel = Channel::<u32>::create(region, "it", 4).unwrap();
+    Channel::<u32>::create(region, "met", 0).unwrap();
+    let mut watch = watch(region.view(), false);
+    channel.try_send(7).unwrap();
+    channel.close();
+    let mut value = [0; 4];
+    assert_eq!(watch.try_next(&mut value), Ok(Seen { sequence: 0, taken: false }));
+    assert_eq!(watch.try_next(&mut value), Err(NextError::Empty));
+    assert_eq!(channel.try_recv(), Ok(7));
+    assert!(channel.try_recv().is_err());
+    assert_eq!(watch.try_next(&mut value), Err(NextError::Closed));
+    // From hand to hand there is nothing to look at.
+    let met = region.view().observe("met").map(|_| ()).unwrap_err();
+    assert!(matches!(met, StructureError::NotAFlow { kind: Kind::CHANNEL, .. }), "{met}");
 }

@@ -4,13 +4,13 @@ use super::core::{Core, READS};
 use super::Layout;
 use crate::error::NextError;
 use crate::geometry::WordSize;
+use crate::observe::{Passing, Seen};
 use crate::prefix::Prefix;
 use crate::sync::{by_word, ByWord, Raw, Span, Wide, Word};
-use crate::watch::{Passing, Seen};
 
 /// Follows a signal.
 #[derive(Debug)]
-pub(crate) struct SignalWatch<'a> {
+pub(crate) struct SignalObserver<'a> {
     versions: ByWord<Versions<'a, u32>, Versions<'a, Wide>>,
 }
 
@@ -25,19 +25,19 @@ struct Versions<'a, W: Word> {
     next: u64,
 }
 
-impl<'a> SignalWatch<'a> {
+impl<'a> SignalObserver<'a> {
     /// From the next change on; `None` if the signal does not fit into `span`.
     pub(crate) fn new(span: Span<'a>, prefix: &Prefix) -> Option<Self> {
         let layout = Layout::of(prefix)?;
         let versions = match prefix.geometry.ok()?.word() {
             WordSize::Four => ByWord::W4(Versions::new(span, prefix, &layout)?),
-            WordSize::Eight => ByWord::W8(Versions::new(span, prefix, &layout)?),
+            WordSize::Eight => ByWord::wide(Versions::new(span, prefix, &layout)?)?,
         };
-        Some(SignalWatch { versions })
+        Some(SignalObserver { versions })
     }
 }
 
-impl Passing for SignalWatch<'_> {
+impl Passing for SignalObserver<'_> {
     fn rewind(&mut self, count: u64, _taken: bool) {
         by_word!(&mut self.versions, versions => versions.rewind(count));
     }

@@ -13,14 +13,14 @@
 use super::Layout;
 use crate::error::NextError;
 use crate::geometry::WordSize;
+use crate::observe::{ahead, Passing, Seen, TURNS};
 use crate::prefix::Prefix;
 use crate::sync::{by_word, Atomic, ByWord, Raw, Span, Wide, Word};
-use crate::watch::{ahead, Passing, Seen, TURNS};
 use core::sync::atomic::Ordering::Acquire;
 
 /// Follows a ring.
 #[derive(Debug)]
-pub(crate) struct RingWatch<'a> {
+pub(crate) struct RingObserver<'a> {
     ends: ByWord<Ends<'a, u32>, Ends<'a, Wide>>,
 }
 
@@ -34,20 +34,20 @@ struct Ends<'a, W: Word> {
     next: u64,
 }
 
-impl<'a> RingWatch<'a> {
+impl<'a> RingObserver<'a> {
     /// From the elements on that are pushed next; `None` if the ring does not fit into `span`.
     pub(crate) fn new(span: Span<'a>, prefix: &Prefix) -> Option<Self> {
         let layout = Layout::of(prefix)?;
         let span = span.part(0, layout.size)?;
         let ends = match prefix.geometry.ok()?.word() {
             WordSize::Four => ByWord::W4(Ends::new(span, prefix, &layout)?),
-            WordSize::Eight => ByWord::W8(Ends::new(span, prefix, &layout)?),
+            WordSize::Eight => ByWord::wide(Ends::new(span, prefix, &layout)?)?,
         };
-        Some(RingWatch { ends })
+        Some(RingObserver { ends })
     }
 }
 
-impl Passing for RingWatch<'_> {
+impl Passing for RingObserver<'_> {
     fn rewind(&mut self, count: u64, taken: bool) {
         by_word!(&mut self.ends, ends => ends.rewind(count, taken));
     }

@@ -4,8 +4,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 use zeroipc_nostd::{
-    Array, FormatOptions, Geometry, NextError, Queue, Region, Ring, Signal, Stream, StreamOptions,
-    View, Watch, WordSize,
+    Array, FormatOptions, Geometry, NextError, Observer, Queue, Region, Ring, Signal, Stream,
+    StreamOptions, View, WordSize,
 };
 use zeroipc_tests::guarded::Guarded;
 use zeroipc_tests::processes::watchdog;
@@ -68,13 +68,14 @@ fn spoil(memory: &Guarded, places: &[(usize, usize)], random: &mut Random) {
     }
 }
 
-fn watches<'a>(view: View<'a>, random: &mut Random) -> Vec<Watch<'a>> {
-    let watch = |name| view.watch(name).ok();
-    let taken = |watch: Watch<'a>| if random.one_in(2) { watch.including_taken() } else { watch };
+fn watches<'a>(view: View<'a>, random: &mut Random) -> Vec<Observer<'a>> {
+    let watch = |name| view.observe(name).ok();
+    let taken =
+        |watch: Observer<'a>| if random.one_in(2) { watch.including_taken() } else { watch };
     NAMES.into_iter().filter_map(watch).map(taken).collect()
 }
 
-fn use_all(view: View<'_>, watches: &mut [Watch<'_>], random: &mut Random) {
+fn use_all(view: View<'_>, watches: &mut [Observer<'_>], random: &mut Random) {
     let mut value = [0; 100];
     for watch in watches {
         for _ in 0..20 {
