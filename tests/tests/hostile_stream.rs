@@ -37,7 +37,7 @@ fn create(memory: &Guarded, random: &mut Random) {
     let mut publisher = one.publisher().unwrap();
     (0..6).for_each(|n| assert!(publisher.try_emit([n; 3]).is_ok()));
     if cas {
-        let few = StreamOptions::new().publishers(2);
+        let few = StreamOptions::new().spares(2);
         let many = Stream::<u8>::create_with(region, "many", 4, &few).unwrap();
         (0..6).for_each(|n| assert!(many.try_emit(n).is_ok()));
         let slow =

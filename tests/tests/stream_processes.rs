@@ -225,7 +225,7 @@ fn killed_publishers() {
     }
     let scratch = Scratch::new();
     let memory = Memory::create(scratch.name(), 1 << 20).unwrap();
-    let options = StreamOptions::new().publishers(VICTIMS as u32 + 1).backpressure(1);
+    let options = StreamOptions::new().spares(VICTIMS as u32).backpressure(1);
     let stream = Stream::<Item>::create_with(&memory, "stream", 32, &options).unwrap();
     let mut subscriber = stream.subscribe().unwrap();
     for victim in 0..VICTIMS {

@@ -65,7 +65,7 @@ impl Form {
         if self.single {
             options.single_publisher()
         } else {
-            options.publishers(2)
+            options.spares(2)
         }
     }
 }
@@ -531,8 +531,8 @@ fn distinct_errors() {
         (0, options),
         (usize::MAX, options),
         (4, options.backpressure(1025)),
-        (4, options.publishers(0)),
-        (4, options.publishers(1025)),
+        (4, options.spares(0)),
+        (4, options.spares(1025)),
     ] {
         assert!(matches!(
             Stream::<u32>::create_with(region, "other", capacity, &options).unwrap_err(),

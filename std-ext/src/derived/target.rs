@@ -53,7 +53,7 @@ impl<'n> Target<'n> {
         Target { name, manner }
     }
 
-    /// So many values are kept.
+    /// So many values are kept; at least 2.
     pub const fn capacity(mut self, capacity: usize) -> Self {
         self.manner.capacity = Some(capacity);
         self
@@ -113,7 +113,8 @@ impl Manner {
         memory: &'a Memory,
         name: &str,
     ) -> Result<Stream<'a, U>, StructureError> {
-        let capacity = self.capacity.unwrap_or(CAPACITY);
+        // Of two values the last is there also while, or after, somebody was killed who wrote the next.
+        let capacity = self.capacity.unwrap_or(CAPACITY).max(2);
         match Stream::open(memory, name) {
             Err(StructureError::NotFound { .. }) => {
                 match Stream::create_with(memory, name, capacity, &self.options) {

@@ -17,7 +17,7 @@ pub enum EmitError<T> {
     Timeout(T),
     /// There is no room, and the region was opened without a notifier, so there is nothing to wait with.
     NoWaiter(T),
-    /// As many emits as the stream allows for are in progress or were killed inside. Trying again is harmless.
+    /// A publisher stopped inside is in the way, and all spare slots are with stopped or killed ones. Trying again is harmless.
     Blocked(T),
     /// The stream has one publisher: take the role.
     SinglePublisher(T),
@@ -79,7 +79,7 @@ impl<T> fmt::Display for EmitError<T> {
             Self::Timeout(_) => "timed out: the slowest subscriber did not go on",
             Self::NoWaiter(_) => NO_WAITER,
             Self::Blocked(_) => {
-                "too many publishers are inside an emit; try again, or create the stream for more"
+                "too many publishers are stopped inside an emit; try again, or create the stream with more spares"
             }
             Self::SinglePublisher(_) => "the stream has one publisher; take its role and emit by that",
             Self::NeedsCas(_) => {

@@ -6,9 +6,14 @@
 //! **emit(v)**, one of many publishers:
 //! 1. Find t, the first sequence that is not published: from `tail` on, by the entries. If the entry of t says that the stream
 //!    is closed, or if a registered subscriber has not taken t - capacity (`places.rs`), that is the answer.
-//! 2. Take a spare slot and write v into it. It is ours alone.
-//! 3. CAS the entry of t from what it was to `(lap of t, our slot)`. On failure find t again.
-//! 4. The slot that the entry named is ours now and goes to the spares. Move `tail` to t + 1.
+//! 2. If the entry is of the lap before: CAS it to the lap of t, void. Its slot is ours: write v. CAS the entry to
+//!    `(lap of t, slot)`. Move `tail` to t + 1. Done.
+//! 3. If the last CAS fails, another publisher has displaced us (or the stream was closed): the slot, with v in it, is ours
+//!    alone. Go to 4 with it.
+//! 4. If the entry is void at t, another publisher is writing there. Look again a few times. Then go on without it: with a
+//!    slot of our own that holds v (a spare, if we have none yet) CAS the entry from what it is to `(lap of t, our slot)`. If
+//!    the entry was void the slot that it named is with the one that we displaced; otherwise it goes to the spares. On failure
+//!    find t again.
 //!
 //! **emit(v)**, the only publisher: mark the entry of t void, write v into its slot, store `(lap of t, slot)` into the entry,
 //! store `tail`.
@@ -17,14 +22,17 @@
 //! the copy is the value of c. If it is of a later lap, now or then, c was overwritten: go on with the oldest that is left. If it
 //! is of an earlier lap, c is not published; the stream ended there if the entry says so.
 //!
-//! **close()**: find t as above, and set the mark of the end in its entry by CAS; the value that this entry holds stays.
+//! **close()**: find t as above, and set the mark of the end in its entry by CAS; the value that this entry holds stays, and who
+//! was writing there finds itself displaced.
 //!
-//! **Why it holds.** Entries change by one CAS (or by one party), from the lap before, so sequences are published in order, each once, and
-//! the end is one place in that order: an emit comes before it or is refused. No shared word says 'busy'. A publisher that stops
-//! between any two steps owns at most one slot, which nobody needs. Subscribers write nothing; a value is overwritten only by
-//! who owns its slot, which the entry has named no more since; the fences in [`Racy`] make the second look see that.
+//! **Why it holds.** An entry changes only by CAS from the very word that was seen (or by the only publisher), and that of t only
+//! when all before t are published. So sequences are published in order, each once, and the end is one place in that order: an
+//! emit comes before it or is refused. A displaced publisher owns the slot that it names, so no entry can name that slot until
+//! it gives the slot up, and its late CAS cannot succeed by accident. A publisher that stops is in the way with one sequence, which
+//! costs one spare to displace; from then on it is in nobody's way. Subscribers write nothing; a value is overwritten only after its
+//! entry has changed; the fences in [`Racy`] make the second look see that.
 //!
-//! The algorithm is this project's own: that of its Queue without the consumers' half. Copy and check: Boehm 2012, "Can seqlocks
+//! The algorithm is this project's own, that of its Queue without the consumers' half. Copy and check: Boehm 2012, "Can seqlocks
 //! get along with programming language memory models?", <https://doi.org/10.1145/2247684.2247688>.
 
 use super::entry::Form;
@@ -161,30 +169,18 @@ impl<'a, W: Word> Log<'a, W> {
         self.tail.store(sequence, Release);
     }
 
-    /// Steps 1 of emit: the first sequence that is not published, its entry, and what that holds.
-    #[inline(always)]
-    fn free(&self) -> Result<(W, Atomic<'a, W>, W), Refusal> {
-        let hint = self.tail.load(Acquire);
-        let word = self.entry(hint);
-        let seen = word.load(Acquire);
-        if self.form.is_before(seen, hint) && !self.form.is_closed(seen) {
-            return Ok((hint, word, seen));
-        }
-        self.find_free()
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn find_free(&self) -> Result<(W, Atomic<'a, W>, W), Refusal> {
+    /// Step 1 of emit: the first sequence that is not published, its entry, and what that holds: of the lap before, or void.
+    fn find_free(&self) -> Result<Free<'a, W>, Refusal> {
         for _ in 0..TURNS {
             let sequence = self.next();
             let word = self.entry(sequence);
+            // Acquire: as in `look`; and whoever owned the slot before has finished with it.
             let seen = word.load(Acquire);
             if self.is_end(seen, sequence) {
                 return Err(Refusal::Closed);
             }
-            if self.form.is_before(seen, sequence) {
-                return Ok((sequence, word, seen));
+            if self.form.is_before(seen, sequence) || self.form.is_void(seen, sequence) {
+                return Ok(Free { sequence, word, seen });
             }
             if !self.form.is_published(seen, sequence) {
                 return Err(Refusal::Corrupt);
@@ -196,8 +192,8 @@ impl<'a, W: Word> Log<'a, W> {
     /// Sets the mark of the end; false if it was set already.
     pub(super) fn close(&self) -> Result<bool, Refusal> {
         for _ in 0..TURNS {
-            let (_, word, seen) = match self.free() {
-                Ok(found) => found,
+            let Free { word, seen, .. } = match self.find_free() {
+                Ok(free) => free,
                 Err(Refusal::Closed) => return Ok(false),
                 Err(refusal) => return Err(refusal),
             };
@@ -216,6 +212,14 @@ impl<'a, W: Word> Log<'a, W> {
     }
 }
 
+/// The first sequence that is not published.
+#[derive(Debug, Clone, Copy)]
+struct Free<'a, W: Word> {
+    sequence: W,
+    word: Atomic<'a, W>,
+    seen: W,
+}
+
 /// Why a value was not published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -225,6 +229,12 @@ pub(super) enum Refusal {
     NotNext,
     Blocked,
     Corrupt,
+}
+
+/// Whether a certain sequence was asked for, and it is not this one.
+#[inline(always)]
+fn is_another<W: Word>(sequence: W, at: Option<W>) -> bool {
+    at.is_some_and(|at| at != sequence)
 }
 
 /// What was found at a cursor.
@@ -300,46 +310,100 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         }
     }
 
-    #[inline(always)]
-    fn free_with_room(&self, at: Option<W>) -> Result<(W, Atomic<'a, W>, W), Refusal> {
-        let found = self.log.free()?;
-        if at.is_some_and(|at| at != found.0) {
-            return Err(Refusal::NotNext);
-        }
-        if self.has_room(found.0) {
-            Ok(found)
-        } else {
-            Err(Refusal::Full)
-        }
-    }
-
     /// Publishes `value`, as one of many publishers, as any sequence or only as `at`; returns its sequence.
     #[inline(always)]
     pub(super) fn emit(&self, value: &T, at: Option<W>) -> Result<W, Refusal> {
-        let mut found = self.free_with_room(at)?;
-        let spares = self.spares.as_ref().ok_or(Refusal::Corrupt)?;
-        let slot = take_patiently(spares).ok_or(Refusal::Blocked)?;
+        // Acquire: as in `next`.
+        let sequence = self.log.tail.load(Acquire);
+        let word = self.log.entry(sequence);
+        let seen = word.load(Acquire);
+        let is_free = self.log.form.is_before(seen, sequence) && !self.log.form.is_closed(seen);
+        if !is_free || is_another(sequence, at) || !self.has_room(sequence) {
+            return self.emit_slowly(value, at, None);
+        }
+        match self.emit_in_place(Free { sequence, word, seen }, value) {
+            Ok(()) => Ok(sequence),
+            Err(mine) => self.emit_slowly(value, at, mine),
+        }
+    }
+
+    /// Step 2 of emit. If that fails, with the slot from which we were displaced, in which `value` is.
+    #[inline(always)]
+    fn emit_in_place(&self, free: Free<'_, W>, value: &T) -> Result<(), Option<usize>> {
+        let Free { sequence, word, seen } = free;
+        let slot = self.log.form.slot(seen);
+        let written = self.log.form.written(sequence, slot);
+        // Acquire: whoever owned the slot before has finished with it. Release: who sees that the value before was overwritten sees
+        // what was published since.
+        word.compare_exchange(seen, written, AcqRel, Acquire).map_err(|_| None)?;
         self.slots.write(slot, value);
+        let published = self.log.form.published(sequence, slot);
+        // Release: the value is visible to whoever acquires the entry. Acquire: whoever displaced us has published, and we must see
+        // that to find the next sequence.
+        word.compare_exchange(written, published, AcqRel, Acquire).map_err(|_| Some(slot))?;
+        self.log.move_tail(sequence.plus(W::ONE));
+        Ok(())
+    }
+
+    /// What emit does when it did not succeed at once: with a slot of our own, which holds `value` if there is one already.
+    #[cold]
+    #[inline(never)]
+    fn emit_slowly(&self, value: &T, at: Option<W>, mut mine: Option<usize>) -> Result<W, Refusal> {
+        let spares = self.spares.as_ref().ok_or(Refusal::Corrupt)?;
+        let emitted = self.emit_from(value, at, spares, &mut mine);
+        if let Some(slot) = mine {
+            spares.give(slot);
+        }
+        emitted
+    }
+
+    /// Steps 1 to 4 of emit. What is in `mine` afterwards goes to the spares.
+    fn emit_from(
+        &self,
+        value: &T,
+        at: Option<W>,
+        spares: &Spares<'_, W>,
+        mine: &mut Option<usize>,
+    ) -> Result<W, Refusal> {
+        let form = &self.log.form;
+        let mut looks = 0;
         for _ in 0..TURNS {
-            let (sequence, word, seen) = found;
-            let theirs = self.log.form.slot(seen);
-            let published = self.log.form.published(sequence, slot);
-            // Release: the value is visible to whoever acquires the entry. Acquire: see `Spares`; and a failure means that somebody
-            // published, whose entry we must see to find the next one.
-            if word.compare_exchange(seen, published, AcqRel, Acquire).is_ok() {
-                self.log.move_tail(sequence.plus(W::ONE));
-                spares.give(theirs);
-                return Ok(sequence);
+            let free = self.log.find_free()?;
+            let Free { sequence, word, seen } = free;
+            if is_another(sequence, at) {
+                return Err(Refusal::NotNext);
             }
-            found = match self.free_with_room(at) {
-                Ok(found) => found,
-                Err(refusal) => {
-                    spares.give(slot);
-                    return Err(refusal);
+            if !self.has_room(sequence) {
+                return Err(Refusal::Full);
+            }
+            let is_written = form.is_void(seen, sequence);
+            if is_written && look_again(&mut looks) {
+                continue;
+            }
+            if !is_written && mine.is_none() {
+                match self.emit_in_place(free, value) {
+                    Ok(()) => return Ok(sequence),
+                    Err(slot) => *mine = slot,
+                }
+                continue;
+            }
+            let slot = match *mine {
+                Some(slot) => slot,
+                None => {
+                    let slot = spares.take().ok_or(Refusal::Blocked)?;
+                    self.slots.write(slot, value);
+                    *mine = Some(slot);
+                    slot
                 }
             };
+            // As for the last CAS of `emit`. Acquire also: their slot was given up before.
+            let published = form.published(sequence, slot);
+            if word.compare_exchange(seen, published, AcqRel, Acquire).is_ok() {
+                *mine = (!is_written).then(|| form.slot(seen));
+                self.log.move_tail(sequence.plus(W::ONE));
+                return Ok(sequence);
+            }
         }
-        spares.give(slot);
         Err(Refusal::Blocked)
     }
 
@@ -387,18 +451,6 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         } else {
             rest_after_a_look();
             Look::Nothing
-        }
-    }
-}
-
-/// Takes a spare slot; looks around a bounded number of times.
-#[inline(always)]
-fn take_patiently<W: Word>(spares: &Spares<'_, W>) -> Option<usize> {
-    let mut looks = 0;
-    loop {
-        let slot = spares.take();
-        if slot.is_some() || !look_again(&mut looks) {
-            return slot;
         }
     }
 }

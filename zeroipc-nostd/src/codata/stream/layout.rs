@@ -10,7 +10,7 @@ pub(super) const SPACE: u64 = 36;
 pub(super) const JOINS: u64 = 40;
 const CONTROL_BYTES: u64 = 48;
 
-/// So many emits of a stream with many publishers may be in progress at once, if it does not say otherwise.
+/// So many publishers may be stopped inside, if the creator does not say otherwise.
 const DEFAULT_SPARES: u32 = 8;
 const MAX_SPARES: u32 = 1024;
 const MAX_PLACES: u32 = 1024;
@@ -48,7 +48,7 @@ pub struct StreamOptions {
 }
 
 impl StreamOptions {
-    /// Overwrites the oldest values; many publishers, of which 8 may be inside an emit at once (or one publisher, in a region of
+    /// Overwrites the oldest values; many publishers, of which 8 may be stopped inside an emit (or one publisher, in a region of
     /// loads and stores only).
     #[must_use]
     pub const fn new() -> Self {
@@ -63,11 +63,11 @@ impl StreamOptions {
         self
     }
 
-    /// How many emits may be in progress at once, stopped ones included (1 to 1024). One that is killed inside counts for ever.
-    /// Each costs a slot.
+    /// How many publishers may be stopped inside an emit at once without anybody noticing (1 to 1024). One that is killed inside
+    /// counts for ever. Each costs a slot.
     #[must_use]
-    pub const fn publishers(mut self, publishers: u32) -> Self {
-        self.spares = Some(publishers);
+    pub const fn spares(mut self, spares: u32) -> Self {
+        self.spares = Some(spares);
         self
     }
 

@@ -66,15 +66,14 @@ use ::core::time::Duration;
 ///
 /// | | overwrite the oldest (the default) | [backpressure](StreamOptions::backpressure) |
 /// |---|---|---|
-/// | the last `capacity` values | are kept | are kept |
+/// | the last `capacity` values | are kept; less one while the next is being written | the same |
 /// | a subscriber that is too slow | is told exactly how many it missed | makes publishers wait for it |
 /// | subscribers | any number; they write nothing | a registered number of them; a dead one holds up nobody for long |
 ///
 /// | | many publishers (the default) | [one publisher](StreamOptions::single_publisher) |
 /// |---|---|---|
 /// | emit | by the stream itself: lock-free; needs compare-and-exchange | by the [`Publisher`], whose role one handle holds: wait-free, loads and stores |
-/// | the last `capacity` values are kept | always | but the oldest while the next is being written |
-/// | a publisher that is killed inside | takes one slot of [so many](StreamOptions::publishers) with it | leaves the role taken: [`Stream::take_over_publisher`] |
+/// | a publisher that is killed inside | takes one slot of [so many](StreamOptions::spares) with it | leaves the role taken: [`Stream::take_over_publisher`] |
 ///
 /// Subscribers without backpressure need loads only. **In a region of loads and stores** a stream with one publisher that
 /// overwrites works whole.
@@ -152,10 +151,10 @@ impl<'a, T: Element> Stream<'a, T> {
         Self::create_with(region, name, capacity, &StreamOptions::new())
     }
 
-    /// As [`Stream::create`], with backpressure, for other numbers of publishers, or for one.
+    /// As [`Stream::create`], with backpressure, with other spares, or for one publisher.
     ///
     /// # Errors
-    /// As [`Stream::create`]; [`StructureError::BadCapacity`] also for an impossible number of subscribers or publishers;
+    /// As [`Stream::create`]; [`StructureError::BadCapacity`] also for an impossible number of subscribers or spares;
     /// [`StructureError::NeedsCas`] for backpressure in a region of loads and stores only.
     pub fn create_with(
         region: impl Into<Region<'a>>,
@@ -258,17 +257,17 @@ impl<'a, T: Element> Stream<'a, T> {
         block_bytes(geometry, Layout::of(&prefix)?.size)
     }
 
-    /// Publishes `value` and returns its sequence number. Lock-free: it starts again only when another publisher succeeded, without
-    /// a new copy.
+    /// Publishes `value` and returns its sequence number. Lock-free: it starts again only when another publisher succeeded, and goes
+    /// past one that is stopped after a short while.
     ///
     /// What this party did before is visible to whoever takes the value. Wakes all subscribers that wait, and makes no system
-    /// call if nobody does. A publisher that stops inside holds up nobody, and one slot is with it; if it is killed there the slot
-    /// is gone, and the value was published or not; those that wait may then learn of it only when they look by themselves, within
+    /// call if nobody does. A publisher that stops inside holds up nobody, and at most one slot is with it; if it is killed there the
+    /// slot is gone, and the value was published or not; those that wait may then learn of it only when they look by themselves, within
     /// 100 ms.
     ///
     /// # Errors
-    /// [`EmitError::Full`], only with backpressure: exact, but for dead subscribers; [`EmitError::Closed`]; [`EmitError::Blocked`] if as
-    /// many emits as the stream allows for are stopped inside; [`EmitError::SinglePublisher`], [`EmitError::NeedsCas`],
+    /// [`EmitError::Full`], only with backpressure: exact, but for dead subscribers; [`EmitError::Closed`]; [`EmitError::Blocked`] if
+    /// more publishers than the stream has spares for are stopped inside; [`EmitError::SinglePublisher`], [`EmitError::NeedsCas`],
     /// [`EmitError::Corrupt`].
     #[inline]
     pub fn try_emit(&self, value: T) -> Result<u64, EmitError<T>> {
