@@ -222,6 +222,7 @@ fn meaning(kind: Kind) -> Option<&'static str> {
         Kind::EVENT => "1 if set",
         Kind::SIGNAL => "version",
         Kind::FUTURE => "1 if settled",
+        Kind::SERVICE => "calls in progress",
         Kind::LAZY => "1 if being evaluated",
         _ => return None,
     })

@@ -35,14 +35,14 @@ fn create(memory: &Guarded, random: &mut Random) {
     let single = StreamOptions::new().single_publisher();
     let one = Stream::<[u32; 3]>::create_with(region, "one", 4, &single).unwrap();
     let mut publisher = one.publisher().unwrap();
-    (0..6).for_each(|n| drop(publisher.try_emit([n; 3]).is_ok()));
+    (0..6).for_each(|n| assert!(publisher.try_emit([n; 3]).is_ok()));
     if cas {
         let few = StreamOptions::new().publishers(2);
         let many = Stream::<u8>::create_with(region, "many", 4, &few).unwrap();
-        (0..6).for_each(|n| drop(many.try_emit(n).is_ok()));
+        (0..6).for_each(|n| assert!(many.try_emit(n).is_ok()));
         let slow =
             Stream::<[u32; 3]>::create_with(region, "slow", 2, &few.backpressure(2)).unwrap();
-        drop(slow.try_emit([1; 3]).is_ok());
+        assert!(slow.try_emit([1; 3]).is_ok());
         std::mem::forget(slow.subscribe().unwrap());
     }
 }
@@ -108,7 +108,9 @@ fn use_stream<T: Element + std::fmt::Debug>(stream: Stream<'_, T>) {
     }
     for publisher in [stream.publisher(), stream.take_over_publisher()] {
         let Ok(mut publisher) = publisher else { continue };
-        (0..5).for_each(|_| drop(publisher.try_emit(value).is_ok()));
+        for _ in 0..5 {
+            let _ = publisher.try_emit(value).is_ok();
+        }
         let _ = publisher.emit_with(value, &SPIN, Some(0)).is_ok();
         drop(format!("{publisher:?}"));
     }

@@ -30,7 +30,8 @@
 //! | [`Lazy`] | peeking wait-free; the others wait for who evaluates it, notice its death | yes |
 //! | [`Channel`] | buffered: as `Queue`; without a buffer sender and receiver wait for each other; both can be selected from | yes |
 //!
-//! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing.
+//! A [`Region`] is made from a [`Span`] of memory and holds the table of names; a [`View`] looks at one without writing,
+//! and an [`Observer`] follows the values of one structure so.
 //!
 //! **Everything in a region is untrusted.** Sizes and offsets are validated once, when a structure is opened, and kept
 //! in the handle; what is read later is checked against the handle's own copy. A peer can spoil data, but it cannot make

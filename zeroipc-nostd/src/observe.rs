@@ -103,10 +103,13 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// [`StructureError::NotFound`], [`StructureError::Corrupt`], [`StructureError::UnknownLayout`],
-    /// [`StructureError::NeedsWideAtomics`]; [`StructureError::NotAFlow`] for a structure of another kind: see [`View::elements`] for
+    /// [`StructureError::NeedsWideAtomics`], [`StructureError::Stale`]; [`StructureError::NotAFlow`] for a structure of another kind: see [`View::elements`] for
     /// Arrays.
     pub fn observe(&self, name: &str) -> Result<Observer<'a>, StructureError> {
         let entry = self.find(name)?;
+        if !self.is_current() {
+            return Err(StructureError::Stale);
+        }
         let (span, prefix) = self.prefix(&entry)?;
         let name = entry.name;
         if check_geometry(&prefix, name)?.word() == WordSize::Eight && !HAS_WIDE {
@@ -131,9 +134,12 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// [`StructureError::NotFound`], [`StructureError::WrongKind`], [`StructureError::Corrupt`],
-    /// [`StructureError::UnknownLayout`].
+    /// [`StructureError::UnknownLayout`], [`StructureError::Stale`].
     pub fn elements(&self, name: &str) -> Result<Elements<'a>, StructureError> {
         let entry = self.find(name)?;
+        if !self.is_current() {
+            return Err(StructureError::Stale);
+        }
         let (span, prefix) = self.prefix(&entry)?;
         let (name, found) = (entry.name, prefix.kind);
         if found != Kind::ARRAY {

@@ -138,21 +138,17 @@ fn a_sender_and_a_receiver_meet_with_wide_words() {
 fn one_after_another_at_one_place() {
     bounded(2).check(|| {
         let (slab, kernel) = (memory(WordSize::Four, 1), Kernel::new());
-        let sender =
-            party(&slab, &kernel, |region| (send_in_no_time(region, ONE), open(region).send(TWO)));
-        let receiver = party(&slab, &kernel, |region| open(region).recv());
-        let (first, second) = match receiver.join().unwrap() {
-            Ok(ONE) => {
-                // So that the sender ends.
-                assert_eq!(open(Region::open(slab.span()).unwrap()).try_recv(), Ok(TWO));
-                (true, Ok(()))
-            }
+        let sender = party(&slab, &kernel, |region| {
+            (send_in_no_time(region, ONE), send_in_no_time(region, TWO))
+        });
+        let receiver = party(&slab, &kernel, recv_in_no_time);
+        match receiver.join().unwrap() {
+            Some(ONE) => assert_eq!(sender.join().unwrap(), (true, false)),
+            Some(TWO) => assert_eq!(sender.join().unwrap(), (false, true)),
             received => {
-                assert_eq!(received, Ok(TWO));
-                (false, Ok(()))
+                assert_eq!((received, sender.join().unwrap()), (None, (false, false)));
             }
-        };
-        assert_eq!(sender.join().unwrap(), (first, second));
+        }
     });
 }
 
@@ -208,7 +204,8 @@ fn given_and_offered_at_once() {
         let received = receiver.join().unwrap();
         assert_eq!(given, received == ONE);
         if given {
-            assert_eq!(open(Region::open(slab.span()).unwrap()).try_recv(), Ok(TWO));
+            let region = Region::open(slab.span()).unwrap().with_notifier(&*kernel);
+            assert_eq!(open(region).recv(), Ok(TWO));
         }
         assert_eq!(sender.join().unwrap(), Ok(()));
     });

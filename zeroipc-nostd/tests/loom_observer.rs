@@ -169,7 +169,7 @@ fn a_stream_of_many_publishers() {
             let stream = Stream::<Pair>::create_with(region, "it", 2, &options).unwrap();
             stream.try_emit(pair(0)).unwrap();
         },
-        (1, 2),
+        (1, 3), // the third takes the slot of value 0
         |region, last| {
             let stream = unexplored(|| Stream::<Pair>::open(region, "it").unwrap());
             for n in 1..=last {

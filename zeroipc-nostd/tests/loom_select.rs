@@ -99,7 +99,7 @@ fn two_selects_meet() {
 /// The same, and both give up soon.
 #[test]
 fn two_selects_meet_or_miss() {
-    bounded(3).check(|| {
+    bounded(2).check(|| {
         let (slab, kernel) = (memory(1), Kernel::new());
         let one = party(&slab, &kernel, |region| send_or_recv(region, "a", ONE, "b", false));
         let two = party(&slab, &kernel, |region| send_or_recv(region, "b", TWO, "a", false));
