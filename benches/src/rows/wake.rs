@@ -283,7 +283,7 @@ fn wake(bed: &Bed, budget: Duration, sender: &mut impl Sender<u64>) {
     let mut lost = 0;
     for (turn, figures) in (1_u64..).zip(&bed.figures) {
         let last = turn as usize == MOST || start.elapsed() >= budget;
-        let ours = until_awake(bed, || drop(sender.try_send(black_box(turn))));
+        let ours = until_awake(bed, || _ = sender.try_send(black_box(turn)));
         let hop = bed.hop.lead();
         let peer = until_awake(bed, || {
             bed.stop.store(last, Release);
