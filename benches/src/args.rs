@@ -19,6 +19,9 @@ near (hop below 150 ns) or far; repetitions in which a process lost its core to
 another are left out. Throughput is in millions of items a second, latency in hops one way, solo in nanoseconds
 for a push and a pop, or for a lookup, in one process.
 
+Of the rows named spinning, RATIO is how much ours is over the peer's, in hops. Those named asleep are nanoseconds
+from before a wake-up until the sleeper, idle for 6 ms, is awake.
+
 The last lines are for scripts: ratio NAME OURS PEER RATIO TARGET ok|short|skipped|disturbed|failed
 
 Exit code: 0; 1 if data arrived wrong; 2 if a row could not be measured or the command line was wrong.

@@ -55,7 +55,7 @@ impl Summary {
         let figure = |nanos: f64, hop: f64| match row.unit {
             Unit::Throughput => 1000.0 / nanos,
             Unit::Latency => nanos / hop,
-            Unit::Solo => nanos,
+            Unit::Solo | Unit::Asleep => nanos,
         };
         Summary {
             row,
@@ -79,7 +79,10 @@ impl Summary {
     }
 
     fn ratio(&self) -> f64 {
-        self.ours.median / self.peer.median
+        match self.row.target {
+            Target::Over(_) => self.ours.median - self.peer.median,
+            Target::AtLeast(_) | Target::AtMost(_) => self.ours.median / self.peer.median,
+        }
     }
 
     /// The line of the table for people.
@@ -94,7 +97,7 @@ impl Summary {
         let unit = match self.row.unit {
             Unit::Throughput => "M/s",
             Unit::Latency => "hops",
-            Unit::Solo => "ns",
+            Unit::Solo | Unit::Asleep => "ns",
         };
         let range = |spread: &Spread| {
             format!("{:7.2} ({:.2}..{:.2})", spread.median, spread.p10, spread.p90)
@@ -129,7 +132,7 @@ impl Summary {
         let met = match self.row.target {
             _ if self.wrong => false,
             Target::AtLeast(least) => ratio >= least,
-            Target::AtMost(most) => ratio <= most,
+            Target::AtMost(most) | Target::Over(most) => ratio <= most,
         };
         format!(
             "ratio {} {:.2} {:.2} {:.2} {} {}",
@@ -183,5 +186,6 @@ fn target(target: Target) -> String {
     match target {
         Target::AtLeast(least) => format!(">={least:.2}"),
         Target::AtMost(most) => format!("<={most:.2}"),
+        Target::Over(most) => format!("<=+{most:.2}"),
     }
 }

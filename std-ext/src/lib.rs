@@ -124,6 +124,9 @@
 //! # }
 //! ```
 //!
+//! A task that is spawned must own what it uses, or have it for ever: let it have a `&'static Memory`, from a `static` as in
+//! `examples/task_workers.rs`, or open its structures from a clone of the memory that it owns.
+//!
 //! A loop of `epoll` waits for a structure by a [`Watch`]. Without an operating system tasks wait by a [`WakerTable`].
 //!
 //! ## Futures together
@@ -172,6 +175,39 @@
 //! assert_eq!(readings.pop()?, reading);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! ## Streams of what streams give
+//!
+//! A [`Subscriber`], the [`Consumer`] of a ring and a [`Queue`] are sources of values ([`Source`]), with adapters like those of iterators: `map`,
+//! `filter`, `scan`, `window`, `zip`, `merge` and more. They run where they are pulled. The methods of [`StreamExt`] have the same names, and
+//! make *named streams in the region* of it, driven by a thread, for other processes to subscribe to:
+//!
+//! ```
+//! use zeroipc::{Memory, Source, Stream, StreamExt};
+//!
+//! let memory = Memory::anonymous(1 << 18)?;
+//! let temperature = Stream::<f32>::create(&memory, "temperature", 64)?;
+//!
+//! // The thread runs until it is stopped, or the handle dropped, or the stream closed.
+//! let smooth = temperature.window::<3>(&memory, "smooth")?;
+//!
+//! // Anybody who has the region open:
+//! let mut means = Stream::<[f32; 3]>::open(&memory, "smooth")?
+//!     .subscribe()?
+//!     .map(|window| window.iter().sum::<f32>() / 3.0)
+//!     .filter(|mean| *mean > 20.0);
+//!
+//! for celsius in [18.0, 20.0, 22.0, 24.0] {
+//!     temperature.emit(celsius)?;
+//! }
+//! assert_eq!(means.next()?, 22.0);
+//! smooth.stop()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Kill the process that derives `smooth`, start it again, and it goes on where it was: no value is lost or comes twice. [`derive`] does so
+//! for any chain of operators, and [`unfold`] makes streams out of nothing. The examples `temperature_publisher`,
+//! `temperature_pipeline` and `temperature_subscriber` are three programs that do this.
 //!
 //! ## When a process dies
 //!

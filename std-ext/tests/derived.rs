@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::Arc;
 use std::time::Duration;
 use zeroipc::{
-    derive, unfold, DeriveError, Derived, Element, Ended, Memory, NextError, Source, Stream,
+    derive, unfold, Array, DeriveError, Derived, Element, Ended, Memory, NextError, Source, Stream,
     StreamExt, StructureError, Target,
 };
 
@@ -404,4 +404,28 @@ fn dropping_ends_a_driver_that_sleeps() {
     let derived = source.map(&memory, "result", |n| n).unwrap();
     let result = derived.stream().unwrap();
     assert_eq!(result.subscribe_from_oldest().unwrap().next_timeout(PATIENCE), Ok(5));
+}
+
+/// What a peer writes beside a result costs values at most.
+#[test]
+fn a_spoilt_place_does_no_harm() {
+    let memory = memory();
+    let source = Stream::<u64>::create(&memory, "source", 64).unwrap();
+    source.map(&memory, "result", |n| n).unwrap().stop().unwrap();
+    let place = Array::<u64>::open(&memory, "result.at").unwrap();
+    for spoilt in [u64::MAX, 1 << 63, 17, 0] {
+        place.fill(spoilt);
+        let derived = source.map(&memory, "result", |n| n).unwrap();
+        let mut result = Stream::<u64>::open(&memory, "result").unwrap().subscribe().unwrap();
+        source.emit(spoilt).unwrap();
+        // From a place that was never reached it goes on with what comes next.
+        assert_eq!(result.next_timeout(PATIENCE), Ok(spoilt));
+        assert_eq!(derived.stop(), Ok(Ended::Stopped));
+    }
+    // Beside another result lies something else of that name.
+    zeroipc::Queue::<u64>::create(&memory, "other.at", 4).unwrap();
+    assert!(matches!(
+        source.map(&memory, "other", |n| n).unwrap_err(),
+        DeriveError::Structure(StructureError::WrongKind { .. })
+    ));
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use zeroipc::{Array, Error, Memory, Stream};
+use zeroipc::{Array, Error, Event, Memory, Queue, Stream};
 
 struct Scratch(String);
 
@@ -63,4 +63,21 @@ fn temperatures_are_published_derived_and_read() {
     let first = 15.0 - 8.0 * (9.0_f64 / 24.0 * std::f64::consts::TAU).sin();
     let expected = format!("{:.1} F, highest so far {first:.1} C", first * 1.8 + 32.0);
     assert_eq!(lines.lines().next(), Some(expected.as_str()));
+}
+
+#[test]
+fn tasks_do_the_jobs_that_are_pushed() {
+    let name = Scratch(format!("/zeroipc-tasks-{}", std::process::id()));
+    let workers = command("task_workers", &name.0).stdout(Stdio::piped()).spawn().unwrap();
+    while !Memory::open(&name.0).is_ok_and(|m| Queue::<u64>::open(&m, "jobs").is_ok()) {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let memory = Memory::open(&name.0).unwrap();
+    let jobs = Queue::<u64>::open(&memory, "jobs").unwrap();
+    for job in 0..500 {
+        jobs.push(job).unwrap();
+    }
+    Event::open(&memory, "stop").unwrap().set();
+    let done = workers.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "500 jobs\n");
 }

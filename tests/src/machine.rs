@@ -118,6 +118,11 @@ pub fn inspect(arguments: &[&OsStr]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
+/// Where the answers of its monitor go.
+fn monitor_of(console: &Path) -> PathBuf {
+    console.with_extension("monitor")
+}
+
 /// A running machine. Killed when it is dropped, or when this thread ends.
 #[derive(Debug)]
 pub struct Machine {
@@ -127,16 +132,18 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts `emulator` with `arguments`, and a console that goes to the file `console`.
+    /// Starts `emulator` with `arguments`, and a console that goes to the file `console`, in whose folder it runs.
     ///
     /// # Panics
     /// If it cannot be started.
     #[must_use]
     pub fn start(emulator: &str, arguments: &[String], console: PathBuf) -> Self {
         let mut command = Command::new(emulator);
+        command.current_dir(console.parent().expect("a folder"));
         command.args(["-display", "none", "-monitor", "stdio", "-serial"]);
         command.arg(format!("file:{}", console.display())).args(arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        let said = fs::File::create(monitor_of(&console)).expect("a file");
+        command.stdin(Stdio::piped()).stdout(said);
         let die_with_us = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
         // SAFETY: between fork and exec only a system call is made.
         unsafe { command.pre_exec(die_with_us) };
@@ -157,6 +164,17 @@ impl Machine {
     #[must_use]
     pub fn printed(&self) -> String {
         fs::read(&self.console).map_or(String::new(), |text| String::from_utf8_lossy(&text).into())
+    }
+
+    /// What it has printed, and where its cores are: for a test that fails.
+    #[must_use]
+    pub fn state(&mut self) -> String {
+        let mut state = self.printed();
+        let _ = self.monitor.write_all(b"info registers -a\n");
+        sleep(Duration::from_millis(500));
+        state += &fs::read(monitor_of(&self.console))
+            .map_or(String::new(), |text| String::from_utf8_lossy(&text).into());
+        state
     }
 
     /// How it ended, if it has.
@@ -192,5 +210,6 @@ impl Drop for Machine {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_file(&self.console);
+        let _ = fs::remove_file(monitor_of(&self.console));
     }
 }

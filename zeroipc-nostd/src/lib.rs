@@ -84,8 +84,9 @@ mod wait;
 pub use array::{Array, Elements, Integer, Number};
 pub use asynchronous::{
     ChannelRecv, ChannelSend, EventWait, FutureGet, Operation, PublisherEmit, QueuePop, QueuePush,
-    Reactor, Repeatable, RingPop, RingPush, SemaphoreAcquire, StreamEmit, SubscriberNext, Ticket,
-    Waiting, WakerTable, Wakes, WatchError, WithReactor,
+    Reactor, Repeatable, RingPop, RingPush, SemaphoreAcquire, ServiceGet, ServiceNext,
+    ServiceRequest, StreamEmit, SubscriberNext, Ticket, Waiting, WakerTable, Wakes, WatchError,
+    WithReactor,
 };
 #[cfg(feature = "futures-core")]
 pub use asynchronous::{ChannelStream, SubscriberStream, Waits};

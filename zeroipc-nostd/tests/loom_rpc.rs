@@ -60,7 +60,7 @@ fn a_call_and_its_answer() {
 /// Two clients and one server in one place: whoever comes second waits for it, and gets its own answer.
 #[test]
 fn two_clients_in_one_place() {
-    bounded(1).check(|| {
+    bounded(2).check(|| {
         let (slab, kernel) = (service(1), Kernel::new());
         let server = party(&slab, &kernel, 1, |region, _| serve(region, 2));
         let clients = [2_u32, 3].map(|number| {
@@ -78,7 +78,7 @@ fn two_clients_in_one_place() {
 /// Two servers for one request: one takes it, and the other finds nothing.
 #[test]
 fn one_server_takes_it() {
-    bounded(2).check(|| {
+    bounded(3).check(|| {
         let (slab, kernel) = (service(1), Kernel::new());
         let servers = [1, 2].map(|number| {
             party(&slab, &kernel, number, |region, _| match open(region).server().try_next() {
@@ -188,10 +188,29 @@ fn reclaiming_takes_nothing_from_the_living() {
     });
 }
 
-/// Closing wakes a server that sleeps, and a client whose request nobody takes.
+/// A server that sleeps, or a client whose request nobody takes.
 #[test]
-fn closing_wakes_both_sides() {
-    bounded(2).check(|| {
+fn closing_wakes_either_side() {
+    bounded(3).check(|| {
+        let (slab, kernel) = (service(1), Kernel::new());
+        let closer = party(&slab, &kernel, 1, |region, _| open(region).close());
+        let server = party(&slab, &kernel, 2, |region, _| open(region).server().serve(response));
+        closer.join().unwrap();
+        assert_eq!(server.join().unwrap(), Ok(()));
+    });
+    bounded(3).check(|| {
+        let (slab, kernel) = (service(1), Kernel::new());
+        let closer = party(&slab, &kernel, 1, |region, _| open(region).close());
+        let client = party(&slab, &kernel, 2, |region, _| open(region).client().call(5));
+        closer.join().unwrap();
+        assert_eq!(client.join().unwrap(), Err(CallError::Closed));
+    });
+}
+
+/// A call is answered, or told that the service is closed; nobody waits for ever.
+#[test]
+fn closing_while_a_call_is_made() {
+    bounded(1).check(|| {
         let (slab, kernel) = (service(1), Kernel::new());
         let closer = party(&slab, &kernel, 1, |region, _| open(region).close());
         let server = party(&slab, &kernel, 2, |region, _| open(region).server().serve(response));

@@ -319,6 +319,48 @@ fn events_and_permits() {
     });
 }
 
+/// With loads and stores alone tasks wait all the same, where the structures work.
+#[test]
+fn with_loads_and_stores_alone() {
+    let table = WakerTable::<4>::new();
+    let waiter = WithReactor::new(Spin::new(|| 0), &table);
+    let mut memory = Memory::zeroed(1 << 14);
+    let options = FormatOptions::new().capability(zeroipc_nostd::Capability::LoadStore);
+    let region = memory.region(options).with_notifier(&waiter);
+    let (woken, waker) = counting();
+    let rings = |times| {
+        table.ring();
+        assert_eq!(woken.0.swap(0, SeqCst), times);
+    };
+
+    let future = zeroipc_nostd::Future::<u32>::create(region, "future").unwrap();
+    let (mut one, mut other) = (future.get_async(), future.get_async());
+    assert!(poll(&mut one, &waker).is_pending() && poll(&mut other, &waker).is_pending());
+    future.promise().unwrap().set(1).unwrap();
+    rings(2);
+    assert_eq!(
+        (poll(&mut one, &waker), poll(&mut other, &waker)),
+        (Poll::Ready(Ok(1)), Poll::Ready(Ok(1)))
+    );
+
+    let ring = Ring::<u32>::create(region, "ring", 2).unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    let mut pop = consumer.pop_async();
+    assert!(poll(&mut pop, &waker).is_pending());
+    producer.try_push(2).unwrap();
+    rings(1);
+    assert_eq!(poll(&mut pop, &waker), Poll::Ready(Ok(2)));
+
+    let options = zeroipc_nostd::StreamOptions::new().single_publisher();
+    let stream = zeroipc_nostd::Stream::<u32>::create_with(region, "stream", 4, &options).unwrap();
+    let mut subscriber = stream.subscribe().unwrap();
+    let mut next = subscriber.next_async();
+    assert!(poll(&mut next, &waker).is_pending());
+    stream.publisher().unwrap().try_emit(3).unwrap();
+    rings(1);
+    assert_eq!(poll(&mut next, &waker), Poll::Ready(Ok(3)));
+}
+
 /// Without a reactor there is an error, not a wait for ever.
 #[test]
 fn without_a_reactor_there_is_nothing_to_wait_with() {

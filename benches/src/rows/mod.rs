@@ -5,6 +5,7 @@ mod queue;
 mod ring;
 mod rpc;
 mod stream;
+mod wake;
 
 use zeroipc_nostd::{FormatOptions, Region, Span, Wait, WaitWord};
 
@@ -22,15 +23,19 @@ pub(crate) enum Unit {
     Throughput,
     /// One way, in hops; less is better.
     Latency,
-    /// Nanoseconds for a push and a pop, or for a lookup, in one process; less is better.
+    /// Nanoseconds from the wake-up of a sleeper until it is awake; less is better.
+    Asleep,
+    /// Nanoseconds for a push and a pop, for a lookup, or for a select, in one process; less is better.
     Solo,
 }
 
-/// What ours divided by the peer's shall be.
+/// What ours divided by the peer's shall be, or how much more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Target {
     AtLeast(f64),
     AtMost(f64),
+    /// Ours less the peer's, at most.
+    Over(f64),
 }
 
 /// One line of the report.
@@ -45,8 +50,8 @@ pub(crate) struct Row {
 
 /// All rows, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = Row> {
-    let codata = rpc::ROWS.into_iter().chain(stream::ROWS);
-    ring::ROWS.into_iter().chain(queue::ROWS).chain(map::ROWS).chain(codata)
+    let structures = ring::ROWS.into_iter().chain(queue::ROWS).chain(map::ROWS);
+    structures.chain(stream::ROWS).chain(rpc::ROWS).chain(wake::ROWS)
 }
 
 /// A fresh region of ours in shared memory, in the default geometry, with a notifier: what a user of `zeroipc` has.

@@ -374,3 +374,28 @@ fn looking_changes_nothing() {
     inspect(&["list"]);
     assert!(before == region.bytes());
 }
+
+#[test]
+fn a_region_inside_a_file() {
+    let folder = Folder::new();
+    let path = folder.file("memory");
+    fs::write(&path, vec![0; 1 << 20]).unwrap();
+    let memory = Memory::create_within(&path, 512 << 10, 64 << 10).unwrap();
+    Array::<u32>::create(&memory, "inside", 5).unwrap();
+    let path = path.to_str().unwrap();
+    for at in ["512K", "0x80000", "524288"] {
+        let run = inspect(&["show", "--file", path, "--at", at]);
+        assert_eq!((run.code, run.errors.as_str()), (0, ""), "{run:?}");
+        assert!(run.line("inside").starts_with("inside Array 4 5 "), "{run:?}");
+        assert!(run.output.starts_with(&format!("{path}+0x80000\n")), "{run:?}");
+    }
+    let run = inspect(&["dump", "--file", path, "--at", "512K", "--size", "4"]);
+    assert!(run.output.starts_with("00000000  4d 50 49 5a "), "{run:?}");
+    for at in ["0", "1", "1M", "256K"] {
+        let run = inspect(&["show", "--file", path, "--at", at]);
+        assert_eq!(run.code, 2, "{run:?}");
+    }
+    let run = inspect(&["show", "/in-shared-memory", "--at", "4K"]);
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.errors.contains("--at is for regions inside a file"), "{run:?}");
+}

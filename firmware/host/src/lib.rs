@@ -8,8 +8,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 use zeroipc::{
-    Consumer, Future, Geometry, Memory, PopError, Producer, PushError, Queue, Region, Ring, Signal,
-    SignalWriter, StructureError, WordSize,
+    Consumer, Future, Geometry, Memory, NextError, PopError, Producer, PushError, Queue, Region,
+    Ring, Signal, SignalWriter, Stream, StructureError, Subscriber, WordSize,
 };
 use zeroipc_firmware_pipeline::{
     names, Answer, Calibration, Command, HostStatus, Places, Sample, Sequence, Source, Status,
@@ -88,6 +88,7 @@ struct Device<'a> {
     readings: Consumer<'a, Sample>,
     sequence: Sequence,
     answers: Queue<'a, Answer>,
+    levels: Subscriber<'a, Sample>,
     calibration: Future<'a, Calibration>,
     /// Commands without an answer.
     open: Vec<Command>,
@@ -105,7 +106,11 @@ impl<'a> Device<'a> {
             Err(_) => (ring.take_over_consumer(), Sequence::from_anywhere()),
         };
         let answers = Queue::open(region, names::ANSWERS)?;
-        Ok(Device { region, readings, sequence, answers, calibration, open: Vec::new(), first })
+        // Without backpressure anybody may subscribe, so this does not fail.
+        let levels = Stream::open(region, names::LEVELS)?.subscribe();
+        let levels = levels.map_err(|_| StructureError::Stale)?;
+        let open = Vec::new();
+        Ok(Device { region, readings, sequence, answers, levels, calibration, open, first })
     }
 }
 
@@ -154,15 +159,18 @@ impl<'a> Party<'a> {
     fn exchange(&mut self, mut device: Device<'_>, stop: &mut impl FnMut(&HostStatus) -> bool) {
         self.status.device_session = device.region.session();
         self.status.device_sessions += 1;
-        (self.status.readings, self.status.answered) = (0, 0);
+        (self.status.readings, self.status.answered, self.status.levels) = (0, 0, 0);
         while !self.spoilt && !stop(&self.status) {
             let mut batch = [Sample::new(0, 0, 0); BATCH];
             let popped = device.readings.try_pop_slice(&mut batch);
             let answer = device.answers.try_pop();
+            let place = device.levels.sequence();
+            let level = device.levels.try_next();
             // Only what came out of a region that is still the same was sent to us.
             if !device.region.is_current()
                 || popped == Err(PopError::Corrupt)
                 || answer == Err(PopError::Corrupt)
+                || level == Err(NextError::Corrupt)
             {
                 return;
             }
@@ -171,9 +179,15 @@ impl<'a> Party<'a> {
             if let Ok(answer) = answer {
                 self.settle(&mut device, &answer);
             }
+            if let Ok(level) = level {
+                let is_right = level.sequence == place as u32;
+                self.status.wrong +=
+                    u32::from(!is_right || !level.is_intact(self.status.device_session));
+                self.status.levels += 1;
+            }
             let sent = self.send(&mut device);
             self.writer.set(self.status);
-            if count == 0 && answer.is_err() && !sent {
+            if count == 0 && answer.is_err() && level.is_err() && !sent {
                 thread::yield_now();
             }
         }

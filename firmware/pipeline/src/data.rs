@@ -29,6 +29,12 @@ impl Sample {
         Sample::new(sequence, (phase - 0x800).abs() * 16 + noise + offset, session)
     }
 
+    /// The only right reply to it.
+    #[must_use]
+    pub fn replied(&self, session: u32) -> Self {
+        Sample::new(self.sequence, !self.value, session)
+    }
+
     /// Whether it is of this session, and whole.
     #[must_use]
     pub fn is_intact(&self, session: u32) -> bool {
@@ -187,6 +193,10 @@ pub struct Status {
     pub from_host: u32,
     /// Items that were not what was expected.
     pub wrong: u32,
+    /// Requests (of core 1) or replies (of core 0) that came.
+    pub calls: u32,
+    /// Values of the stream that core 0 took.
+    pub levels: u32,
     /// Commands answered.
     pub answered: u32,
     /// The session of the region of Linux that it uses now; 0 without.
@@ -201,6 +211,8 @@ pub struct Status {
 pub struct HostStatus {
     /// Readings that came, in this session of the device.
     pub readings: u32,
+    /// Values of the stream that came, in this session of the device.
+    pub levels: u32,
     /// Setpoints sent, in all.
     pub setpoints: u32,
     /// Commands that were answered, each once and rightly, in this session of the device.

@@ -1,7 +1,8 @@
 //! What both cores have in common.
 
 use zeroipc_nostd::{
-    FutureError, PopError, PromiseError, PushError, RoleTaken, SignalError, StructureError,
+    Element, EmitError, FutureError, NextError, PopError, PromiseError, PublisherError, PushError,
+    RoleTaken, SignalError, StructureError, SubscribeError, Subscriber, TryRecvError, TrySendError,
 };
 use zeroipc_raw::RawError;
 
@@ -60,6 +61,8 @@ becomes! {
     FutureError => Failure::Calibration;
     PromiseError => Failure::Calibration;
     SignalError => Failure::Corrupt;
+    PublisherError => Failure::RoleTaken;
+    SubscribeError => Failure::Corrupt;
 }
 
 impl From<RawError> for Failure {
@@ -89,5 +92,37 @@ pub(crate) fn pushed<T>(result: Result<usize, PushError<T>>) -> Result<usize, Fa
         Ok(count) => Ok(count),
         Err(PushError::Corrupt(_)) => Err(Failure::Corrupt),
         Err(_) => Ok(0),
+    }
+}
+
+/// What came over a channel, if something did.
+pub(crate) fn received<T>(result: Result<T, TryRecvError>) -> Result<Option<T>, Failure> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(TryRecvError::Corrupt | TryRecvError::Closed) => Err(Failure::Corrupt),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Whether it could be sent.
+pub(crate) fn sent<T>(result: Result<(), TrySendError<T>>) -> Result<bool, Failure> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(TrySendError::Corrupt(_) | TrySendError::Closed(_)) => Err(Failure::Corrupt),
+        Err(_) => Ok(false),
+    }
+}
+
+/// An overwriting stream takes every value.
+pub(crate) fn emitted<T>(result: Result<u64, EmitError<T>>) -> Result<(), Failure> {
+    result.map(|_| ()).map_err(|_| Failure::Corrupt)
+}
+
+/// The next value of a stream, if it is there; what was missed is passed over.
+pub(crate) fn next<T: Element>(subscriber: &mut Subscriber<'_, T>) -> Result<Option<T>, Failure> {
+    match subscriber.try_next() {
+        Ok(value) => Ok(Some(value)),
+        Err(NextError::Empty | NextError::Lagged { .. }) => Ok(None),
+        Err(_) => Err(Failure::Corrupt),
     }
 }

@@ -1,11 +1,14 @@
 //! Core 1: calibrates the sensor, filters what core 0 samples, and takes the setpoints that Linux sends.
 
 use crate::data::{Answer, Calibration, Sample, Sequence, Smooth, Status};
-use crate::device::{popped, pushed, Failure, Turn};
+use crate::device::{emitted, popped, pushed, received, sent, Failure, Turn};
 use crate::host_link::HostLink;
 use crate::places::names;
 use crate::BATCH;
-use zeroipc_nostd::{Consumer, Future, Producer, Queue, Region, Ring, Signal, SignalWriter};
+use zeroipc_nostd::{
+    Channel, Consumer, Future, Producer, Publisher, Queue, Region, Ring, Signal, SignalWriter,
+    Stream,
+};
 use zeroipc_raw::RawRegion;
 
 /// What core 1 holds.
@@ -20,6 +23,12 @@ pub struct Filter<'a, 's> {
     batch: [Sample; BATCH],
     ready: usize,
     sent: usize,
+    requests: Channel<'a, Sample>,
+    replies: Channel<'a, Sample>,
+    requested: Sequence,
+    /// A reply that found no room yet.
+    reply: Option<Sample>,
+    levels: Publisher<'a, Sample>,
     answers: Queue<'a, Answer>,
     status: SignalWriter<'a, Status>,
     host: &'s mut HostLink<'a>,
@@ -42,6 +51,11 @@ impl<'a, 's> Filter<'a, 's> {
             batch: [Sample::new(0, 0, session); BATCH],
             ready: 0,
             sent: 0,
+            requests: Channel::open(region, names::REQUESTS)?,
+            replies: Channel::open(region, names::REPLIES)?,
+            requested: Sequence::from_start(),
+            reply: None,
+            levels: Stream::open(region, names::LEVELS)?.publisher()?,
             answers: Queue::open(region, names::ANSWERS)?,
             status: Signal::open(region, names::CORES[1])?.writer()?,
             host,
@@ -63,7 +77,9 @@ impl<'a, 's> Filter<'a, 's> {
         Status {
             from_core: self.sequence.received,
             from_host: self.host.received,
-            wrong: self.sequence.wrong + self.host.wrong,
+            wrong: self.sequence.wrong + self.requested.wrong + self.host.wrong,
+            calls: self.requested.received,
+            levels: 0,
             answered: self.host.answered,
             host_session: self.host.session(),
             host_sessions: self.host.sessions,
@@ -84,10 +100,27 @@ impl<'a, 's> Filter<'a, 's> {
                 self.sequence.take(sample, session);
                 *sample = Sample::new(sample.sequence, self.smooth.next(sample.value), session);
             }
+            if let Some(last) = self.batch.get(..self.ready).and_then(|batch| batch.last()) {
+                let place = self.levels.sequence() as u32;
+                emitted(self.levels.try_emit(Sample::new(place, last.value, session)))?;
+            }
         }
         if let Some(batch) = self.batch.get(self.sent..self.ready).filter(|rest| !rest.is_empty()) {
             self.sent += pushed(self.filtered.try_push_slice(batch))?;
             turn = Turn::Busy;
+        }
+        if self.reply.is_none() {
+            self.reply = received(self.requests.try_recv())?;
+            if let Some(request) = &mut self.reply {
+                self.requested.take(request, session);
+                *request = request.replied(session);
+            }
+        }
+        if let Some(reply) = self.reply {
+            if sent(self.replies.try_send(reply))? {
+                self.reply = None;
+                turn = Turn::Busy;
+            }
         }
         turn = turn.and(self.host.turn(&self.answers)?);
         let after = self.status();

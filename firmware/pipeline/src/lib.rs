@@ -7,6 +7,8 @@
 //! |---|---|---|---|
 //! | `samples` | Ring | core 0, the [`Sampler`] | core 1, the [`Filter`] |
 //! | `filtered` | Ring | core 1 | core 0, which checks it |
+//! | `requests`, `replies` | Channel | core 0, and core 1 | core 1, and core 0, which checks the replies |
+//! | `levels` | Stream | core 1 | every subscriber: core 0 and Linux; who is too slow is told what it missed |
 //! | `readings` | Ring | core 0 | Linux |
 //! | `answers` | Queue | both cores | Linux |
 //! | `calibration` | Future | core 1, once a boot | core 0, which waits for it, and Linux |
@@ -49,5 +51,9 @@ pub use sampler::Sampler;
 pub const BATCH: usize = 64;
 /// How many items fit into each ring.
 pub const RING: usize = 4096;
+/// How many items fit into each channel.
+pub const CHANNEL: usize = 16;
+/// How many values a stream keeps.
+pub const STREAM: usize = 64;
 /// How many items fit into each queue.
 pub const QUEUE: usize = 32;

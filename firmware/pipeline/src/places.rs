@@ -29,6 +29,12 @@ pub mod names {
     pub const SAMPLES: &str = "samples";
     /// From core 1 to core 0.
     pub const FILTERED: &str = "filtered";
+    /// From core 0 to core 1.
+    pub const REQUESTS: &str = "requests";
+    /// From core 1 to core 0.
+    pub const REPLIES: &str = "replies";
+    /// From core 1 to everybody.
+    pub const LEVELS: &str = "levels";
     /// From core 0 to Linux.
     pub const READINGS: &str = "readings";
     /// From both cores to Linux.

@@ -1,14 +1,14 @@
 //! Core 0: creates the device's region, samples, and checks what the other core makes of the samples.
 
 use crate::data::{Answer, Calibration, Sample, Sequence, Smooth, Source, Status};
-use crate::device::{popped, pushed, Failure, Turn};
+use crate::device::{next, popped, pushed, received, sent, Failure, Turn};
 use crate::gate::Gate;
 use crate::host_link::HostLink;
 use crate::places::names;
-use crate::{BATCH, QUEUE, RING};
+use crate::{BATCH, CHANNEL, QUEUE, RING, STREAM};
 use zeroipc_nostd::{
-    Consumer, FormatOptions, Future, FutureError, Geometry, Producer, Queue, Region, Ring, Signal,
-    SignalWriter, WordSize,
+    Channel, Consumer, FormatOptions, Future, FutureError, Geometry, Producer, Queue, Region, Ring,
+    Signal, SignalWriter, Stream, StreamOptions, Subscriber, WordSize,
 };
 use zeroipc_raw::RawRegion;
 
@@ -25,6 +25,13 @@ pub struct Sampler<'a, 's> {
     sequence: Sequence,
     /// Does what core 1 does, to compare.
     smooth: Smooth,
+    requests: Channel<'a, Sample>,
+    replies: Channel<'a, Sample>,
+    asked: u32,
+    /// Of the replies.
+    replied: Sequence,
+    levels: Subscriber<'a, Sample>,
+    levels_taken: u32,
     readings: Producer<'a, Sample>,
     answers: Queue<'a, Answer>,
     status: SignalWriter<'a, Status>,
@@ -61,6 +68,10 @@ impl<'a, 's> Sampler<'a, 's> {
         Signal::create_single_writer(region, other, Status::default(), 4)?;
         let samples = Ring::create(region, names::SAMPLES, RING)?;
         let filtered = Ring::create(region, names::FILTERED, RING)?;
+        let requests = Channel::create(region, names::REQUESTS, CHANNEL)?;
+        let replies = Channel::create(region, names::REPLIES, CHANNEL)?;
+        let one = StreamOptions::new().single_publisher();
+        let levels = Stream::create_with(region, names::LEVELS, STREAM, &one)?;
         let readings = Ring::create(region, names::READINGS, RING)?;
         let answers = Queue::create(region, names::ANSWERS, QUEUE)?;
         // Last: who finds this one finds all.
@@ -74,6 +85,12 @@ impl<'a, 's> Sampler<'a, 's> {
             filtered: filtered.consumer()?,
             sequence: Sequence::from_start(),
             smooth: Smooth::default(),
+            requests,
+            replies,
+            asked: 0,
+            replied: Sequence::from_start(),
+            levels: levels.subscribe()?,
+            levels_taken: 0,
             readings: readings.producer()?,
             answers,
             status: status.writer()?,
@@ -98,7 +115,9 @@ impl<'a, 's> Sampler<'a, 's> {
         Status {
             from_core: self.sequence.received,
             from_host: 0,
-            wrong: self.sequence.wrong + self.host.wrong,
+            wrong: self.sequence.wrong + self.replied.wrong + self.host.wrong,
+            calls: self.replied.received,
+            levels: self.levels_taken,
             answered: self.host.answered,
             host_session: self.host.session(),
             host_sessions: self.host.sessions,
@@ -127,8 +146,8 @@ impl<'a, 's> Sampler<'a, 's> {
         };
         let count = pushed(self.samples.try_push_slice(samples.rest()))?;
         samples.advance(count);
-        let sent = pushed(self.readings.try_push_slice(readings.rest()))?;
-        readings.advance(sent);
+        let to_linux = pushed(self.readings.try_push_slice(readings.rest()))?;
+        readings.advance(to_linux);
 
         let (before, offset) = (self.status(), self.offset);
         let mut batch = [Sample::new(0, 0, 0); BATCH];
@@ -142,11 +161,41 @@ impl<'a, 's> Sampler<'a, 's> {
             }
         }
 
+        let (called, looked) = (self.call()?, self.look()?);
+        let busy = count + back + to_linux > 0 || called || looked;
         let turn = self.host.turn(&self.answers)?;
         let after = self.status();
         if after != before {
             self.status.set(after);
         }
-        Ok(turn.and(if count + back + sent == 0 { Turn::Idle } else { Turn::Busy }))
+        Ok(turn.and(if busy { Turn::Busy } else { Turn::Idle }))
+    }
+
+    /// Asks core 1 and checks what it replied; returns whether it did anything.
+    fn call(&mut self) -> Result<bool, Failure> {
+        let session = self.session();
+        let request = Sample::measured(self.asked, self.offset, session);
+        let asked = sent(self.requests.try_send(request))?;
+        self.asked = self.asked.wrapping_add(u32::from(asked));
+        let reply = received(self.replies.try_recv())?;
+        if let Some(reply) = reply {
+            let request = Sample::measured(reply.sequence, self.offset, session);
+            self.replied.take(&reply, session);
+            if reply != request.replied(session) {
+                self.replied.wrong += 1;
+            }
+        }
+        Ok(asked || reply.is_some())
+    }
+
+    /// Takes a value of the stream; returns whether there was one.
+    fn look(&mut self) -> Result<bool, Failure> {
+        let place = self.levels.sequence() as u32;
+        let Some(level) = next(&mut self.levels)? else { return Ok(false) };
+        self.levels_taken = self.levels_taken.wrapping_add(1);
+        if level.sequence != place || !level.is_intact(self.session()) {
+            self.sequence.wrong += 1;
+        }
+        Ok(true)
     }
 }

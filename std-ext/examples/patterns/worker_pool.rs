@@ -27,7 +27,7 @@ fn queues(memory: &Memory) -> Outcome<(Jobs<'_>, Results<'_>)> {
 }
 
 fn is_prime(number: u32) -> bool {
-    number > 1 && (2..number).all(|divisor| number % divisor != 0)
+    number > 1 && !(2..number).any(|divisor| number.is_multiple_of(divisor))
 }
 
 fn worker(memory: &Memory, me: u32) -> Outcome {

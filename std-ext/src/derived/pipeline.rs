@@ -133,8 +133,9 @@ impl<'a, U: Element> Pipeline<'a, U> {
             },
         };
         let subscriber = match stream.subscribe_at(at) {
-            // Of another stream of that name: the region was made anew around us.
+            // Of another stream of that name, or spoilt. (The numbers are modular, so one far ahead may pass for one behind.)
             Err(SubscribeError::Ahead { .. }) => stream.subscribe()?,
+            Ok(_) if at > stream.next_sequence() => stream.subscribe()?,
             subscribed => subscribed?,
         };
         // Said at once: what comes before the first result is not forgotten if we are killed.

@@ -12,6 +12,7 @@ mod future;
 mod queue;
 mod ring;
 mod semaphore;
+mod service;
 mod stream;
 mod table;
 mod waiting;
@@ -24,6 +25,7 @@ pub use future::FutureGet;
 pub use queue::{QueuePop, QueuePush};
 pub use ring::{RingPop, RingPush};
 pub use semaphore::SemaphoreAcquire;
+pub use service::{ServiceGet, ServiceNext, ServiceRequest};
 #[cfg(feature = "futures-core")]
 pub use stream::SubscriberStream;
 pub use stream::{PublisherEmit, StreamEmit, SubscriberNext};

@@ -1,7 +1,7 @@
 //! A reactor for cores without an operating system: wakers in a fixed table, rung by an interrupt.
 
 use super::{Reactor, Ticket, Wakes, WatchError};
-use crate::sync::{full_fence, Refused, WakerSlot};
+use crate::sync::{full_fence, private_cas, Refused, WakerSlot};
 use crate::wait::{Wait, WaitSet, WaitWord};
 use core::task::Waker;
 
@@ -13,7 +13,7 @@ use core::task::Waker;
 ///
 /// No locks, and nobody waits in it for anybody: it may be rung and used in interrupts of any priority, nested, and on several
 /// cores. It needs compare-and-exchange in this party's own memory; where there is none (Cortex-M0+), `portable-atomic` provides
-/// it if the program says how (its features `unsafe-assume-single-core` or `critical-section`).
+/// it if the program says how (its features `unsafe-assume-single-core` or `critical-section`); otherwise the table has no places.
 ///
 /// ```
 /// use core::future::Future;
@@ -88,6 +88,9 @@ impl<const N: usize> Reactor for WakerTable<N> {
         _wakes: Wakes,
         waker: &Waker,
     ) -> Result<Ticket, WatchError> {
+        if !private_cas() {
+            return Err(WatchError::Full);
+        }
         let mut waker = Some(waker.clone());
         let mut error = WatchError::Full;
         for (index, slot) in self.slots.iter().enumerate() {

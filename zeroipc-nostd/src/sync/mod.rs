@@ -35,7 +35,7 @@ pub use real::Span;
 #[cfg(not(loom))]
 pub(crate) use real::{Cells, Racy, Raw, Shared, Slots, Words, Wrapped, WrappedWords};
 pub(crate) use waker_slot::{Refused, WakerSlot};
-pub(crate) use word::{by_word, native_cas, ByWord, Wide, Word, HAS_WIDE};
+pub(crate) use word::{by_word, native_cas, private_cas, ByWord, Wide, Word, HAS_WIDE};
 
 /// Orders an earlier read-modify-write of this thread before its later loads.
 ///

@@ -194,6 +194,15 @@ pub(crate) const fn native_cas() -> bool {
     false
 }
 
+/// Whether there is a compare-and-exchange for this party's own memory: natively, or by what the program says to `portable-atomic`.
+#[allow(unreachable_code)] // one of the two halves is empty on every target
+pub(crate) const fn private_cas() -> bool {
+    portable_atomic::cfg_has_atomic_cas! {
+        return true;
+    }
+    false
+}
+
 /// A structure's core in the word size that its creator chose.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ByWord<A, B> {

@@ -4,7 +4,7 @@ use super::calls::{time_to_ask, Asked, Calls, NoPlace};
 use crate::element::Element;
 use crate::error::CallError;
 use crate::sync::hook;
-use crate::wait::{Announce, Limit, Wait};
+use crate::wait::{Announce, Bell, Limit, Notifier, Wait};
 use core::fmt;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
@@ -13,7 +13,7 @@ use portable_atomic::AtomicUsize;
 /// Makes calls of a [`Service`](super::Service).
 ///
 /// Can be used by several threads at once. Each client remembers the place that it had last, which is warm in its cache; a clone
-/// for each thread keeps threads from looking at the same one.
+/// for each thread keeps threads from looking at the same one. In tasks: [`Client::call_async`], [`Client::request_async`].
 pub struct Client<'a, Req, Resp> {
     calls: Calls<'a, Req, Resp>,
     /// Where to look first. Any value below the capacity is good.
@@ -148,20 +148,35 @@ impl<'a, Req: Element, Resp: Element> Client<'a, Req, Resp> {
         limit: Limit<'_>,
     ) -> Result<Pending<'_, Req, Resp>, CallError> {
         let mut looks = limit.waiter.spins();
-        self.calls.space.wait_within(limit, || {
-            let mut asked = self.try_request(request);
+        let asked = self.calls.space.wait_within(limit, || {
             // Asking who is dead may be a system call for each party, so only those ask who would sleep otherwise.
-            if matches!(asked, Err(CallError::Full))
-                && time_to_ask(&mut looks)
-                && self.calls.reclaim() > 0
-            {
-                asked = self.try_request(request);
-            }
-            match asked {
-                Err(CallError::Full) => None,
-                asked => Some(asked),
-            }
-        })?
+            self.attempt(request, time_to_ask(&mut looks))
+        });
+        asked?
+    }
+
+    /// Makes a call if there is a place, if it may `ask` also one of a dead party.
+    pub(crate) fn attempt(
+        &self,
+        request: Req,
+        ask: bool,
+    ) -> Option<Result<Pending<'_, Req, Resp>, CallError>> {
+        let mut asked = self.try_request(request);
+        if ask && matches!(asked, Err(CallError::Full)) && self.calls.reclaim() > 0 {
+            asked = self.try_request(request);
+        }
+        match asked {
+            Err(CallError::Full) => None,
+            asked => Some(asked),
+        }
+    }
+
+    pub(crate) fn bell(&self) -> Bell<'a> {
+        Bell::one(self.calls.space)
+    }
+
+    pub(crate) fn notifier(&self) -> Notifier<'a> {
+        self.calls.notifier
     }
 }
 
@@ -179,7 +194,7 @@ impl<Req: Element, Resp: Element> fmt::Debug for Pending<'_, Req, Resp> {
     }
 }
 
-impl<Req: Element, Resp: Element> Pending<'_, Req, Resp> {
+impl<'c, Req: Element, Resp: Element> Pending<'c, Req, Resp> {
     /// The answer, if it is there. Wait-free. Nobody who stops or dies holds up this call.
     ///
     /// The same answer again and again, until this is dropped. A call whose server died is pending for it: those that wait find that
@@ -229,7 +244,7 @@ impl<Req: Element, Resp: Element> Pending<'_, Req, Resp> {
 
     /// The answer, if it is there, or if it may `ask` and whoever took the call is dead.
     #[inline(always)]
-    fn look(&self, ask: bool) -> Option<Result<Resp, CallError>> {
+    pub(crate) fn look(&self, ask: bool) -> Option<Result<Resp, CallError>> {
         match self.try_get() {
             Err(CallError::Pending) if ask && self.client.calls.break_if_dead(&self.asked) => {
                 Some(self.try_get())
@@ -237,6 +252,14 @@ impl<Req: Element, Resp: Element> Pending<'_, Req, Resp> {
             Err(CallError::Pending) => None,
             found => Some(found),
         }
+    }
+
+    pub(crate) fn bell(&self) -> Bell<'c> {
+        Bell::all(self.asked.answer)
+    }
+
+    pub(crate) fn notifier(&self) -> Notifier<'c> {
+        self.client.calls.notifier
     }
 }
 

@@ -41,7 +41,8 @@
 //! server that dies between popping a number and recording itself leaves a request that is in no queue and in nobody's hands,
 //! and nobody could ever tell that. Nothing is shared between calls: a call costs the lines of its place and no others. The price
 //! is a look at the state of each place, which stays in the cache while nothing changes, and that requests are not taken in the
-//! order in which they came: each server goes round, so none waits for more than `capacity` - 1 others.
+//! order in which they came: each server goes round, so none waits for more than `capacity` - 1 others. Measured (`rpc` of the
+//! benches): half of a round trip takes 1.6 hops of a cache line, and 3.3 with a Queue of requests and a Future for the answer.
 //!
 //! **Why it holds.** A place belongs to one party at a time, which its state names: to the client until it is requested, to the server
 //! while it is taken or abandoned, to the client again when it is answered. The owner alone moves it on, or whoever is certain of

@@ -7,7 +7,7 @@ use crate::element::Element;
 use crate::error::{NextError, ReplyError};
 use crate::party::PartyId;
 use crate::sync::hook;
-use crate::wait::{Announce, Limit, Wait};
+use crate::wait::{Announce, Bell, Limit, Notifier, Wait};
 use core::convert::Infallible;
 use core::fmt;
 use core::sync::atomic::Ordering::Relaxed;
@@ -122,10 +122,24 @@ impl<'a, Req: Element, Resp: Element> Server<'a, Req, Resp> {
 
     #[inline]
     fn next_within(&self, limit: Limit<'_>) -> Result<Request<'_, Req, Resp>, NextError> {
-        self.calls.work.wait_within(limit, || match self.try_next() {
+        self.calls.work.wait_within(limit, || self.attempt())?
+    }
+
+    /// Takes a request, if there is one, or learns that none will come.
+    #[inline]
+    pub(crate) fn attempt(&self) -> Option<Result<Request<'_, Req, Resp>, NextError>> {
+        match self.try_next() {
             Err(NextError::Empty) => None,
             found => Some(found),
-        })?
+        }
+    }
+
+    pub(crate) fn bell(&self) -> Bell<'a> {
+        Bell::one(self.calls.work)
+    }
+
+    pub(crate) fn notifier(&self) -> Notifier<'a> {
+        self.calls.notifier
     }
 
     /// Answers one request after another by `answer`, until somebody [closes](super::Service::close) the service.

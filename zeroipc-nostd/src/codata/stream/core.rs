@@ -351,8 +351,8 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         }
         let word = self.log.entry(next);
         let slot = next.index() & (self.log.capacity - 1);
-        // Relaxed: the write below begins with a release fence.
-        word.store(self.log.form.written(next, slot), Relaxed);
+        // Release: who sees that the value before was overwritten sees what was published since.
+        word.store(self.log.form.written(next, slot), Release);
         self.slots.write(slot, value);
         // Release: the value is visible to whoever acquires the entry.
         word.store(self.log.form.published(next, slot), Release);
@@ -369,8 +369,9 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
             return self.no_value(seen, cursor);
         };
         let Some(value) = self.slots.read(slot) else { return Look::Corrupt };
-        // Relaxed: `Racy::read` ends with the fence that orders this load after the copy.
-        if self.log.form.is_same(word.load(Relaxed), seen) {
+        // `Racy::read` ends with the fence that orders this load after the copy. Acquire: who finds that the value was overwritten
+        // sees what was published since.
+        if self.log.form.is_same(word.load(Acquire), seen) {
             Look::Value(value)
         } else {
             Look::Overwritten
