@@ -50,7 +50,8 @@ impl Name {
         Ok(Name { bytes })
     }
 
-    /// A name that is known to be one.
+    /// A name that is known to be one: of constants, where what does not fit stops the compiler.
+    #[allow(clippy::indexing_slicing)] // `get` is not for constants
     pub(crate) const fn known<const N: usize>(text: &[u8; N]) -> Self {
         let mut bytes = [0; NAME_BYTES];
         let mut at = 0;

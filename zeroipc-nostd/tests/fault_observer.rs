@@ -148,7 +148,7 @@ fn an_observer_that_is_stopped_anywhere() {
                                 put(n);
                             }
                             let (seen, missed) = party.finish();
-                            assert!(seen.is_none_or(|seen| seen == missed), "{seen:?}, {missed}");
+                            assert_eq!(seen.unwrap_or(missed), missed);
                         });
                         // What is left is seen then, and all are accounted for.
                         let mut seen = 0;

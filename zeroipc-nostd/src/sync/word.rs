@@ -215,6 +215,7 @@ pub(crate) enum ByWord<A, B> {
 impl<A, B> ByWord<A, B> {
     /// A core of 8-byte words; `None` where there is none.
     #[inline(always)]
+    #[allow(clippy::needless_return)] // one of the two halves is empty on every target
     pub(crate) fn wide(core: B) -> Option<Self> {
         portable_atomic::cfg_has_atomic_64! {
             return Some(ByWord::W8(core, Having));
