@@ -108,7 +108,8 @@ pub(crate) struct DumpArguments {
 /// --interval, and shows what has come since the last look: of a Stream, a Ring, a Queue and a Channel with a buffer each value, in
 /// order; of a Signal the
 /// current value, once for each version; of an Array each element that has changed. A value that was being written or taken
-/// out while it was copied is not shown, so none is ever half one value and half another.
+/// out while it was copied is not shown, so none is ever half one value and half another. (Only of an Array's elements that
+/// are not 1, 2, 4 or 8 bytes nobody can tell: they are copied until two copies agree.)
 ///
 /// What is taken out of a Ring, Queue or Channel before it is looked at is missed, and counted; with --taken most of it is shown all the
 /// same. A Stream keeps its last values whoever takes them: only what is overwritten before it is looked at is missed. Where

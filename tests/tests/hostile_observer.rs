@@ -119,7 +119,7 @@ fn for_seeds(count: u64, what: &'static str, case: impl Fn(&mut Random) -> Guard
 
 #[test]
 fn spoilt_before_watching() {
-    for_seeds(150, "spoilt before watching", |random| {
+    for_seeds(60, "spoilt before watching", |random| {
         let memory = victim(random);
         let view = View::open(memory.span()).unwrap();
         let places = places(view);
@@ -136,7 +136,7 @@ fn spoilt_before_watching() {
 
 #[test]
 fn spoilt_while_watching() {
-    for_seeds(150, "spoilt while watching", |random| {
+    for_seeds(60, "spoilt while watching", |random| {
         let memory = victim(random);
         let view = View::open(memory.span()).unwrap();
         let places = places(view);
@@ -153,7 +153,7 @@ fn spoilt_while_watching() {
 
 #[test]
 fn noise_behind_a_good_prefix() {
-    for_seeds(100, "noise behind a good prefix", |random| {
+    for_seeds(50, "noise behind a good prefix", |random| {
         let memory = victim(random);
         let view = View::open(memory.span()).unwrap();
         let mask = random.pick(&[u64::MAX, 0x0000_000F_0000_000F, 0x0000_0FF8_0000_0FF8]);

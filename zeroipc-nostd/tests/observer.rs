@@ -91,7 +91,8 @@ fn agrees<T: Sample>(geometry: Geometry, kept: Kept, capacity: usize, taken: boo
     let mut memory = Memory::filled(16384, 0xA5);
     let options = FormatOptions::new().max_entries(4).geometry(geometry);
     let region = Region::create(memory.span(), &options).unwrap();
-    let (mut push, mut pop): (Box<dyn FnMut(T) -> bool>, Box<dyn FnMut() -> bool>);
+    let mut push: Box<dyn FnMut(T) -> bool>;
+    let mut pop: Box<dyn FnMut() -> bool>;
     let (capacity, margin) = match kept {
         Kept::Ring => {
             let ring = Ring::<T>::create(region, "it", capacity).unwrap();
@@ -439,10 +440,10 @@ fn follow_any(mut watch: Observer<'_>, done: &AtomicBool) -> u64 {
                 if !seen.taken {
                     assert_eq!(value, triple(value[0]), "torn");
                     let of = &mut last[(value[0] % 2) as usize];
-                    assert!(of.is_none_or(|of| of < value[0]), "{value:?} after {of:?}");
+                    assert!(!of.is_some_and(|of| of >= value[0]), "{value:?} after {of:?}");
                     *of = Some(value[0]);
                 }
-                assert!(sequences.is_none_or(|last| last < seen.sequence));
+                assert!(sequences < Some(seen.sequence));
                 sequences = Some(seen.sequence);
                 count += 1;
             }
@@ -475,7 +476,7 @@ fn a_signal_in_use_is_followed() {
                     match watch.try_next(value.as_mut_bytes()) {
                         Ok(found) => {
                             assert_eq!(value, triple(found.sequence), "torn");
-                            assert!(last.is_none_or(|last| last < found.sequence));
+                            assert!(last < Some(found.sequence));
                             last = Some(found.sequence);
                             seen += 1;
                         }
