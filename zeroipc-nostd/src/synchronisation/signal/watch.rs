@@ -5,7 +5,7 @@ use super::Layout;
 use crate::error::NextError;
 use crate::geometry::WordSize;
 use crate::prefix::Prefix;
-use crate::sync::{by_word, ByWord, Raw, Span, Wide, Word};
+use crate::sync::{by_word, ByWord, Caches, Raw, Span, Wide, Word};
 use crate::watch::{Passing, Seen};
 
 /// Follows a signal.
@@ -54,7 +54,7 @@ impl Passing for SignalWatch<'_> {
 
 impl<'a, W: Word> Versions<'a, W> {
     fn new(span: Span<'a>, prefix: &Prefix, layout: &Layout) -> Option<Self> {
-        let core = Core::<u32, W>::at(span, layout)?;
+        let core = Core::<u32, W>::at(span, layout, Caches::default())?;
         let (stride, slots) = (usize::try_from(layout.stride).ok()?, core.slots());
         let first = layout.cells + layout.value_in_cell;
         Some(Versions {
