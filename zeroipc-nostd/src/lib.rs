@@ -124,6 +124,7 @@ pub use ring::{Consumer, Producer, ReadGrant, Ring, WriteGrant};
 pub use set::{Set, SetIter};
 pub use stack::Stack;
 pub use sync::Span;
+pub use sync::{CacheMaintenance, NoCache};
 pub use synchronisation::{
     Barrier, BarrierWaitResult, Event, EventMode, Latch, LatchParty, Monitor, MonitorGuard, Mutex,
     MutexGuard, Once, OnceRun, OnceState, Participant, Permit, RwLock, RwLockReadGuard,

@@ -6,7 +6,7 @@ use crate::geometry::{Geometry, WordSize};
 use crate::name::Name;
 use crate::party::{Liveness, Membership, PartyId};
 use crate::prefix::{Kind, Prefix};
-use crate::sync::{native_cas, Span, HAS_WIDE};
+use crate::sync::{native_cas, Caches, Span, HAS_WIDE};
 use crate::table::record::Capability;
 use crate::table::{FormatOptions, Plan, Table};
 use crate::view::{check_geometry, View};
@@ -51,7 +51,7 @@ impl<'a> Region<'a> {
     /// [`RegionError::TooSmall`], [`RegionError::TooLarge`], [`RegionError::TooManyEntries`],
     /// [`RegionError::NeedsWideAtomics`], [`RegionError::NeedsCas`].
     pub fn create(span: Span<'a>, options: &FormatOptions) -> Result<Self, RegionError> {
-        let table = Table::format(span, options)?;
+        let table = Table::format(span, options, Caches::default())?;
         Ok(Region {
             view: View { table },
             notifier: None,
@@ -66,7 +66,69 @@ impl<'a> Region<'a> {
     /// [`RegionError`], by what is wrong: [`RegionError::WrongMagic`] also while nobody has created it yet.
     pub fn open(span: Span<'a>) -> Result<Self, RegionError> {
         let view = View::open(span)?;
+        if view.table.record.incoherent {
+            return Err(RegionError::NeedsCacheMaintenance);
+        }
         Ok(Region { view, notifier: None, membership: Membership::default(), creator: false })
+    }
+
+    /// As [`Region::create`], in memory that the parties' caches do not keep coherent: `caches` maintains this party's at each
+    /// publish and acquire point. The region's capability is [`Capability::LoadStore`].
+    ///
+    /// What works there is the [`Ring`](crate::Ring) and the [`Signal`](crate::Signal) with one writer. Their roles are *not* recorded
+    /// there, since that word would be written by two parties: that a ring has one producer and one consumer, and a signal one
+    /// writer, is up to the program. A party that waits is woken at each change, by a [`Wait`] that remembers a wake-up which comes
+    /// before the sleep (an event, a mailbox), and not by a word of the region.
+    ///
+    /// # Errors
+    /// As [`Region::create`]; [`RegionError::BadLineSize`] if the geometry's line is shorter than the cache's;
+    /// [`RegionError::Misaligned`] if the memory starts inside a line.
+    #[cfg(all(feature = "incoherent", not(loom)))]
+    pub fn create_incoherent(
+        span: Span<'a>,
+        options: &FormatOptions,
+        caches: &'a dyn crate::CacheMaintenance,
+    ) -> Result<Self, RegionError> {
+        let caches = Caches::by(caches);
+        if options.lines() < caches.line() {
+            return Err(RegionError::BadLineSize { bytes: options.lines() });
+        }
+        let address = span.base() as usize;
+        if address % caches.line() as usize != 0 {
+            return Err(RegionError::Misaligned { address });
+        }
+        caches.invalidate_span(span, 0, span.len() as u64);
+        let options = options.capability(Capability::LoadStore);
+        let view = View { table: Table::format(span, &options, caches)? };
+        Ok(Region { view, notifier: None, membership: Membership::default(), creator: true })
+    }
+
+    /// Opens a region that was created by [`Region::create_incoherent`]. Invalidates all of it once.
+    ///
+    /// # Errors
+    /// As [`Region::open`]; [`RegionError::BadLineSize`] if the region's lines are shorter than the cache's.
+    #[cfg(all(feature = "incoherent", not(loom)))]
+    pub fn open_incoherent(
+        span: Span<'a>,
+        caches: &'a dyn crate::CacheMaintenance,
+    ) -> Result<Self, RegionError> {
+        let caches = Caches::by(caches);
+        caches.invalidate_span(span, 0, span.len() as u64);
+        let mut view = View::open(span)?;
+        let bytes = view.geometry().line_bytes();
+        // In a region that its creator takes for coherent nothing is maintained by him either.
+        if view.table.record.incoherent {
+            if bytes < caches.line() {
+                return Err(RegionError::BadLineSize { bytes });
+            }
+            view.table.caches = caches;
+        }
+        Ok(Region { view, notifier: None, membership: Membership::default(), creator: false })
+    }
+
+    /// What this party does at publish and acquire points.
+    pub(crate) fn caches(&self) -> Caches<'a> {
+        self.view.table.caches
     }
 
     /// The same region with a way to wake parties that wait.
@@ -178,7 +240,18 @@ impl<'a> Region<'a> {
             prefix.write(span)?;
             init(span)
         };
-        self.view.table.create(Plan { name, size, line, init: &mut init, cas })
+        let alone = self.coherent_enough_for(prefix.kind)?;
+        self.view.table.create(Plan { name, size, line, init: &mut init, cas, alone })
+    }
+
+    /// Whether the region is incoherent; an error if this kind cannot be there.
+    fn coherent_enough_for(&self, kind: Kind) -> Result<bool, StructureError> {
+        match self.caches().is_incoherent() {
+            true if kind != Kind::RING && kind != Kind::SIGNAL => {
+                Err(StructureError::NeedsCoherence { kind })
+            }
+            incoherent => Ok(incoherent),
+        }
     }
 
     /// Finds a structure and checks what every kind has in common.
@@ -193,6 +266,8 @@ impl<'a> Region<'a> {
         if !self.view.table.is_current() {
             return Err(StructureError::Stale);
         }
+        self.coherent_enough_for(kind)?;
+        self.caches().invalidate_span(self.view.table.span, entry.offset, entry.size);
         let (span, prefix) = self.view.prefix(&entry)?;
         if prefix.kind != kind {
             return Err(StructureError::WrongKind { name, expected: kind, found: prefix.kind });

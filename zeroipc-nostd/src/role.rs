@@ -11,6 +11,8 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 pub(crate) struct Role<'a> {
     pub(crate) word: Atomic<'a, u32>,
     pub(crate) cas: bool,
+    /// Not recorded where the caches are incoherent: the word would be written by two parties.
+    pub(crate) recorded: bool,
 }
 
 /// Proof of having taken a role: the word's value.
@@ -19,6 +21,9 @@ pub(crate) struct Token(u32);
 
 impl Role<'_> {
     pub(crate) fn take(&self) -> Result<Token, RoleTaken> {
+        if !self.recorded {
+            return Ok(Token(0));
+        }
         // Acquire: the last holder's counters are visible to the next.
         let free = self.word.load(Acquire);
         let taken = free | 1;
@@ -29,6 +34,9 @@ impl Role<'_> {
     }
 
     pub(crate) fn take_over(&self) -> Token {
+        if !self.recorded {
+            return Token(0);
+        }
         // A failed exchange means that another took or released the role in between; only a hostile peer does so on and on.
         for _ in 0..1000 {
             // Acquire: as in `take`.
@@ -44,7 +52,7 @@ impl Role<'_> {
     }
 
     pub(crate) fn release(&self, token: &Token) {
-        if self.word.load(Acquire) == token.0 {
+        if self.recorded && self.word.load(Acquire) == token.0 {
             self.exchange(token.0, token.0.wrapping_add(1));
         }
     }

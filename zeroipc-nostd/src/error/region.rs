@@ -72,6 +72,8 @@ pub enum RegionError {
     NeedsWideAtomics,
     /// The region's structures were created with compare-and-exchange, and this target has none.
     NeedsCas,
+    /// The region lies in memory that caches do not keep coherent, and this party does not maintain its cache.
+    NeedsCacheMaintenance,
 }
 
 impl fmt::Display for RegionError {
@@ -118,6 +120,9 @@ impl fmt::Display for RegionError {
             ),
             Self::NeedsCas => f.write_str(
                 "the region needs compare-and-exchange, which this target lacks; create it with the LoadStore capability",
+            ),
+            Self::NeedsCacheMaintenance => f.write_str(
+                "the region lies in memory that caches do not keep coherent; open it by Region::open_incoherent",
             ),
         }
     }

@@ -122,6 +122,11 @@ pub enum StructureError {
         /// The kind.
         kind: Kind,
     },
+    /// This kind of structure needs coherent caches, and the region was created for memory without them.
+    NeedsCoherence {
+        /// The kind.
+        kind: Kind,
+    },
     /// In a region of loads and stores only the handle that formatted it may create structures.
     NotCreator,
     /// Other parties changed the table without end while we tried.
@@ -194,6 +199,10 @@ impl fmt::Display for StructureError {
             Self::NeedsCas { kind } => write!(
                 f,
                 "a {kind} needs compare-and-exchange, which this region does not promise"
+            ),
+            Self::NeedsCoherence { kind } => write!(
+                f,
+                "a {kind} needs coherent caches; in this region use a Ring or a Signal with one writer"
             ),
             Self::NotCreator => f.write_str(
                 "in a region of loads and stores only the party that formatted it creates structures",

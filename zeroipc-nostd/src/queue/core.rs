@@ -91,7 +91,8 @@ const LINE: u64 = 64;
 
 impl<W: Word> Ahead<W> {
     fn new(stride: u64) -> Self {
-        let cells = LINE / stride;
+        // Never 0, which the compiler does not know; a division that may fail would link the machinery of panics.
+        let cells = LINE.checked_div(stride).unwrap_or(0);
         if cells < 2 {
             return Ahead { mask: W::ZERO.minus(W::ONE), tickets: W::ZERO };
         }

@@ -6,7 +6,6 @@ use crate::element::Element;
 use crate::error::{PopError, PopTimeoutError, PushError, PushTimeoutError};
 use crate::sync::{by_word, Word};
 use crate::wait::{deadline_after, Announce, Wait};
-use core::sync::atomic::Ordering::{Acquire, Release};
 use core::time::Duration;
 
 impl<T: Element, W: Word> producer::Half<'_, T, W> {
@@ -15,8 +14,7 @@ impl<T: Element, W: Word> producer::Half<'_, T, W> {
     fn room(&mut self, wanted: usize) -> Option<usize> {
         let mut room = self.limit.minus(self.tail);
         if room.index() < wanted && room != self.ends.capacity {
-            // Acquire: the consumer has read what we are about to overwrite.
-            let head = self.ends.head.load(Acquire);
+            let head = self.ends.head_now();
             self.ends.between(head, self.tail)?;
             self.limit = head.plus(self.ends.capacity);
             room = self.limit.minus(self.tail);
@@ -28,9 +26,9 @@ impl<T: Element, W: Word> producer::Half<'_, T, W> {
     /// Publishes the next `count` slots, which are free and written.
     #[inline]
     fn publish(&mut self, count: usize) {
-        self.tail = self.tail.plus(W::low(count as u64));
-        // Release: the elements are visible to whoever acquires the new tail.
-        self.ends.tail.store(self.tail, Release);
+        let from = self.tail;
+        self.tail = from.plus(W::low(count as u64));
+        self.ends.publish(from, count, self.tail);
     }
 }
 
@@ -40,20 +38,20 @@ impl<T: Element, W: Word> consumer::Half<'_, T, W> {
     fn there(&mut self, wanted: usize) -> Option<usize> {
         let mut there = self.tail.minus(self.head);
         if there.index() < wanted && there != self.ends.capacity {
-            // Acquire: pairs with the pushes, whose elements we are about to read.
-            let tail = self.ends.tail.load(Acquire);
+            let tail = self.ends.tail_now();
             there = self.ends.between(self.head, tail)?;
             self.tail = tail;
         }
-        Some(there.index().min(wanted))
+        let there = there.index().min(wanted);
+        self.ends.caches.invalidate_slots(&self.ends.slots, self.head.index(), there);
+        Some(there)
     }
 
     /// Frees the next `count` slots, whose elements have been read.
     #[inline]
     fn free(&mut self, count: usize) {
         self.head = self.head.plus(W::low(count as u64));
-        // Release: our reads of the elements come before the producer's next writes to their slots.
-        self.ends.head.store(self.head, Release);
+        self.ends.free(self.head);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::{PopError, PopTimeoutError};
 use crate::role::Token;
 use crate::sync::{by_word, rest_after_a_look, ByWord, Wide, Word};
 use crate::wait::{deadline_after, Announce, Ringer, Wait, WaitWord};
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 
 /// The consumer's end of a [`Ring`]: one at a time in all parties.
@@ -41,8 +41,7 @@ impl<T: Element, W: Word> Half<'_, T, W> {
     fn try_pop(&mut self) -> Result<T, PopError> {
         let head = self.head;
         if head == self.tail {
-            // Acquire: pairs with the push, whose element we are about to read.
-            let tail = self.ends.tail.load(Acquire);
+            let tail = self.ends.tail_now();
             self.ends.between(head, tail).ok_or(PopError::Corrupt)?;
             self.tail = tail;
             if head == tail {
@@ -54,10 +53,10 @@ impl<T: Element, W: Word> Half<'_, T, W> {
         if starts_line::<T>(head.index()) && self.tail.minus(head).index() > elements_ahead::<T>() {
             self.ends.slots.prefetch_for_read(ahead);
         }
+        self.ends.caches.invalidate_slots(&self.ends.slots, head.index(), 1);
         let value = self.ends.slots.read(head.index());
         self.head = head.plus(W::ONE);
-        // Release: our read of the element comes before the producer's next write to its slot.
-        self.ends.head.store(head.plus(W::ONE), Release);
+        self.ends.free(self.head);
         Ok(value)
     }
 }

@@ -42,10 +42,10 @@ use crate::geometry::{align_up, Geometry, WordSize};
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Found, Region};
 use crate::role::Role;
-use crate::sync::{Atomic, ByWord, Span, Wide, Word, Wrapped};
+use crate::sync::{Atomic, ByWord, Caches, Span, Wide, Word, Wrapped};
 use crate::table::block_bytes;
 use crate::wait::{Doorbell, Notifier};
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 const PRODUCER_ROLE: u64 = 24;
 const CONSUMER_ROLE: u64 = 28;
@@ -102,6 +102,7 @@ struct Ends<'a, T, W: Word> {
     slots: Wrapped<'a, T>,
     /// A power of two.
     capacity: W,
+    caches: Caches<'a>,
 }
 
 impl<T, W: Word> Clone for Ends<'_, T, W> {
@@ -110,6 +111,41 @@ impl<T, W: Word> Clone for Ends<'_, T, W> {
     }
 }
 impl<T, W: Word> Copy for Ends<'_, T, W> {}
+
+impl<T: Element, W: Word> Ends<'_, T, W> {
+    /// The consumer's counter, for the producer.
+    #[inline(always)]
+    fn head_now(&self) -> W {
+        self.caches.invalidate_word(self.head);
+        // Acquire: the consumer has read what we are about to overwrite.
+        self.head.load(Acquire)
+    }
+
+    /// The producer's counter, for the consumer.
+    #[inline(always)]
+    fn tail_now(&self) -> W {
+        self.caches.invalidate_word(self.tail);
+        // Acquire: pairs with the push, whose element we are about to read.
+        self.tail.load(Acquire)
+    }
+
+    /// Publishes `count` elements that were written from `from` on: the new tail is `tail`.
+    #[inline(always)]
+    fn publish(&self, from: W, count: usize, tail: W) {
+        self.caches.clean_slots(&self.slots, from.index(), count);
+        // Release: the elements are visible to whoever acquires the new tail.
+        self.tail.store(tail, Release);
+        self.caches.clean_word(self.tail);
+    }
+
+    /// Gives the slots before `head` back.
+    #[inline(always)]
+    fn free(&self, head: W) {
+        // Release: our reads of the elements come before the producer's next writes to their slots.
+        self.head.store(head, Release);
+        self.caches.clean_word(self.head);
+    }
+}
 
 impl<T, W: Word> Ends<'_, T, W> {
     /// Elements between two counters, or `None` if a peer wrote nonsense.
@@ -164,17 +200,21 @@ impl<'a, T: Element> Ring<'a, T> {
     fn at(region: &Region<'a>, found: &Found<'a>) -> Option<Self> {
         let (span, prefix) = (found.span, &found.prefix);
         let layout = Layout::of(prefix)?;
+        let caches = region.caches();
         let ends = match found.geometry.word() {
-            WordSize::Four => ByWord::W4(layout.ends(span, prefix.capacity)?),
-            WordSize::Eight => ByWord::wide(layout.ends(span, prefix.capacity)?)?,
+            WordSize::Four => ByWord::W4(layout.ends(span, prefix.capacity, caches)?),
+            WordSize::Eight => ByWord::wide(layout.ends(span, prefix.capacity, caches)?)?,
         };
         let word = |offset| span.word::<u32>(offset);
-        let bell = |offset| Some(Doorbell { rung: word(offset)?, waiting: word(offset + 4)? });
-        let cas = region.has_cas();
+        let (cas, recorded) = (region.has_cas(), !caches.is_incoherent());
+        let bell = |offset| {
+            let (rung, waiting) = (word(offset)?, word(offset + 4)?);
+            Some(Doorbell { rung, waiting, announced: recorded })
+        };
         Some(Ring {
             ends,
-            producer: Role { word: word(PRODUCER_ROLE)?, cas },
-            consumer: Role { word: word(CONSUMER_ROLE)?, cas },
+            producer: Role { word: word(PRODUCER_ROLE)?, cas, recorded },
+            consumer: Role { word: word(CONSUMER_ROLE)?, cas, recorded },
             items: bell(ITEMS)?,
             space: bell(SPACE)?,
             notifier: region.notifier(),
@@ -264,8 +304,8 @@ impl<'a, T: Element> Ring<'a, T> {
     pub fn len(&self) -> usize {
         let len = crate::sync::by_word!(&self.ends, ends => {
             // Head first: it only grows towards tail, so the difference is never negative.
-            let head = ends.head.load(Acquire);
-            ends.tail.load(Acquire).minus(head).wide()
+            let head = ends.head_now();
+            ends.tail_now().minus(head).wide()
         });
         usize::try_from(len).unwrap_or(usize::MAX).min(self.capacity)
     }
@@ -320,6 +360,7 @@ impl Layout {
         &self,
         span: Span<'a>,
         capacity: u64,
+        caches: Caches<'a>,
     ) -> Option<Ends<'a, T, W>> {
         let count = usize::try_from(capacity).ok()?;
         Some(Ends {
@@ -327,6 +368,7 @@ impl Layout {
             head: span.word(self.head)?,
             slots: span.wrapped(self.data, count)?,
             capacity: W::low(capacity),
+            caches,
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{PushError, PushTimeoutError};
 use crate::role::Token;
 use crate::sync::{by_word, ByWord, Wide, Word};
 use crate::wait::{deadline_after, Announce, Ringer, Wait};
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 
 /// The producer's end of a [`Ring`]: one at a time in all parties.
@@ -51,15 +51,13 @@ impl<T: Element, W: Word> Half<'_, T, W> {
         }
         self.ends.slots.write(tail.index(), &value);
         self.tail = tail.plus(W::ONE);
-        // Release: the element is visible to whoever acquires the new tail.
-        self.ends.tail.store(tail.plus(W::ONE), Release);
+        self.ends.publish(tail, 1, self.tail);
         Ok(())
     }
 
     #[cold]
     fn look_for_room(&mut self, value: &T) -> Result<bool, PushError<T>> {
-        // Acquire: the consumer has read what we are about to overwrite.
-        let head = self.ends.head.load(Acquire);
+        let head = self.ends.head_now();
         let Some(used) = self.ends.between(head, self.tail) else {
             return Err(PushError::Corrupt(*value));
         };

@@ -11,6 +11,7 @@
 //! The choice is a `RUSTFLAGS` cfg and not a feature, so that no other crate's feature set can turn it on.
 
 mod atomic;
+mod caches;
 pub(crate) mod hook;
 mod number;
 mod private_cell;
@@ -23,6 +24,8 @@ mod model;
 mod real;
 
 pub(crate) use atomic::{AnyWord, Atomic};
+pub(crate) use caches::Caches;
+pub use caches::{CacheMaintenance, NoCache};
 #[cfg(loom)]
 pub use model::Span;
 #[cfg(loom)]

@@ -304,7 +304,10 @@ impl<'a> Latch<'a> {
         }
         let index = usize::try_from(index).map_err(|_| bad)?;
         let counter = self.counters.get(index).ok_or(bad)?;
-        Ok((counter, Role { word: self.roles.get(index).ok_or(bad)?, cas: self.cas }))
+        Ok((
+            counter,
+            Role { word: self.roles.get(index).ok_or(bad)?, cas: self.cas, recorded: true },
+        ))
     }
 
     /// Whether all counters are zero. Wait-free; once true, always true.

@@ -54,6 +54,8 @@ pub(crate) struct Plan<'p, 'a> {
     pub(crate) init: &'p mut dyn FnMut(Span<'a>) -> Option<u64>,
     /// Whether compare-and-exchange may be used; if not, the caller is the only creator.
     pub(crate) cas: bool,
+    /// Whether the structure must not share its last line with what is created next.
+    pub(crate) alone: bool,
 }
 
 impl<'a> Table<'a> {
@@ -81,9 +83,12 @@ impl<'a> Table<'a> {
             return Err(StructureError::TableFull { max_entries: self.max_entries });
         }
         let block = self.reserve(&plan)?;
+        // Nothing of ours is left in the cache when the table is looked at again.
+        self.caches.clean_span(self.span, 0, self.heap);
         let part = self.span.part(block.offset, plan.size).ok_or(corrupt)?;
         let touched = (plan.init)(part).ok_or(corrupt)?;
         self.write_intent(&block, &plan).ok_or(corrupt)?;
+        self.caches.clean_span(self.span, block.start, block.end - block.start);
         match self.publish(&block, &plan) {
             Ok(()) => Ok(part),
             Err(error) => {
@@ -163,10 +168,13 @@ impl<'a> Table<'a> {
         let high = self.narrow(intent + 36)?.load(Relaxed);
         self.span.store_block(self.entry_at(n), &name)?;
         self.size_word(n)?.store(u64::from(low) | u64::from(high) << 32, Relaxed);
+        // The count lies in a line that may be written back at any time once it is there.
+        self.caches.clean_span(self.span, 0, self.heap);
         // Release: whoever sees the new count sees the entry, and through our acquire of the claim the structure.
         // If it fails, another party has completed the entry: that is just as well.
         let count = AnyWord::Narrow(self.entry_count_word()?);
         exchange(count, u64::from(n), u64::from(n) + 1, cas);
+        self.caches.clean_span(self.span, 0, self.heap);
         Some(())
     }
 
@@ -180,6 +188,7 @@ impl<'a> Table<'a> {
         if let Some(next) = self.next_offset_word() {
             exchange(next, block.end, block.start, cas);
         }
+        self.caches.clean_span(self.span, 0, self.heap);
     }
 }
 
@@ -187,7 +196,7 @@ impl Plan<'_, '_> {
     /// The block at `start` that holds the intent and the structure; `None` if the numbers overflow.
     fn block_at(&self, start: u64) -> Option<Block> {
         let offset = align_up(start.checked_add(INTENT_BYTES)?, self.line)?;
-        let end = align_up(offset.checked_add(self.size)?, 8)?;
+        let end = align_up(offset.checked_add(self.size)?, if self.alone { self.line } else { 8 })?;
         Some(Block { start, offset, end })
     }
 }

@@ -4,7 +4,7 @@ use super::record::{Capability, Record, RECORD_BYTES};
 use super::{Table, TableVersion, ENTRIES_LIMIT, MAGIC, RECORD_NAME};
 use crate::error::RegionError;
 use crate::geometry::{align_up, Geometry};
-use crate::sync::{full_fence, native_cas, Span, HAS_WIDE};
+use crate::sync::{full_fence, native_cas, Caches, Span, HAS_WIDE};
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
 /// How a region is created.
@@ -70,6 +70,12 @@ impl FormatOptions {
         self
     }
 
+    /// The line size of the geometry.
+    #[cfg(all(feature = "incoherent", not(loom)))]
+    pub(crate) fn lines(&self) -> u32 {
+        self.geometry.line_bytes()
+    }
+
     /// Forces a table version; by default 1 below 4 GiB and 3 from there on.
     pub fn version(mut self, version: TableVersion) -> Self {
         self.version = Some(version);
@@ -95,7 +101,11 @@ impl<'a> Table<'a> {
     /// Writes an empty table into `span`, whatever was there.
     ///
     /// The magic number goes first and comes back last, so that nobody opens a half-made table, whenever this stops.
-    pub(crate) fn format(span: Span<'a>, options: &FormatOptions) -> Result<Self, RegionError> {
+    pub(crate) fn format(
+        span: Span<'a>,
+        options: &FormatOptions,
+        caches: Caches<'a>,
+    ) -> Result<Self, RegionError> {
         let size = span.len() as u64;
         let version = match options.version {
             Some(version) => version,
@@ -140,7 +150,7 @@ impl<'a> Table<'a> {
 
         let left_over = Record::left_over(span).unwrap_or(0);
         let session = fresh_session(options.session, left_over);
-        let record = Record::new(
+        let mut record = Record::new(
             record_at,
             size,
             options.geometry,
@@ -148,7 +158,8 @@ impl<'a> Table<'a> {
             options.zeroed,
             session,
         );
-        let table = Table { span, version, max_entries, record, heap };
+        record.incoherent = caches.is_incoherent();
+        let table = Table { span, version, max_entries, record, heap, caches };
         table.write(record_at, left_over).ok_or(too_small)?;
         Ok(table)
     }
@@ -158,6 +169,7 @@ impl<'a> Table<'a> {
         self.narrow(0)?.store(left_over, Relaxed);
         // Nobody may see the new content under the old magic number.
         full_fence();
+        self.caches.clean_span(self.span, 0, 8);
         self.span.clear(4, record_at - 4);
         self.narrow(4)?.store(self.version.number(), Relaxed);
         if self.version == TableVersion::V3 {
@@ -170,8 +182,10 @@ impl<'a> Table<'a> {
         self.size_word(0)?.store(RECORD_BYTES, Relaxed);
         self.next_offset_word()?.store(self.heap, Relaxed);
         self.entry_count_word()?.store(1, Relaxed);
+        self.caches.clean_span(self.span, 0, self.heap);
         // Release: whoever acquires the magic number sees the whole table.
         self.narrow(0)?.store(MAGIC, Release);
+        self.caches.clean_span(self.span, 0, 8);
         Some(())
     }
 }

@@ -28,7 +28,7 @@ pub use format::FormatOptions;
 
 use crate::error::RegionError;
 use crate::name::{Name, NAME_BYTES};
-use crate::sync::{full_fence, AnyWord, Atomic, Span, HAS_WIDE};
+use crate::sync::{full_fence, AnyWord, Atomic, Caches, Span, HAS_WIDE};
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use record::Record;
 
@@ -120,6 +120,7 @@ pub(crate) struct Table<'a> {
     pub(crate) record: Record,
     /// Where the first block may start: the record's end.
     pub(crate) heap: u64,
+    pub(crate) caches: Caches<'a>,
 }
 
 impl<'a> Table<'a> {
@@ -146,6 +147,7 @@ impl<'a> Table<'a> {
             max_entries: 1, // entry 0 tells
             record: Record::UNKNOWN,
             heap: 0,
+            caches: Caches::default(),
         };
         let next = table.next_offset_word().ok_or(too_small)?.load(Relaxed);
         if next > have {
@@ -231,6 +233,7 @@ impl<'a> Table<'a> {
 
     /// Looks `name` up among the entries from `from` on that are complete.
     pub(crate) fn find_from(&self, from: u32, name: &Name) -> Option<Entry> {
+        self.caches.invalidate_span(self.span, 0, self.heap);
         (from..self.entry_count()).find_map(|index| self.entry_if(index, name))
     }
 
@@ -240,6 +243,7 @@ impl<'a> Table<'a> {
 
     /// Whether the region is still the one that was opened: not created anew since.
     pub(crate) fn is_current(&self) -> bool {
+        self.caches.invalidate_span(self.span, 0, self.heap);
         // A new table may be shorter and leave the old record where it was: it counts only while entry 0 names it.
         self.narrow(0).map(|word| word.load(Acquire)) == Some(MAGIC)
             && self.narrow(4).map(|word| word.load(Relaxed)) == Some(self.version.number())

@@ -6,7 +6,8 @@
 //! | 24 | 4 | `session`: differs from that of the region that lay here before; never 0 |
 //! | 28 | 4 | reserved, 0 |
 //!
-//! Flags: bit 0, every party has compare-and-exchange; bit 1, the memory was all zero before the region was created.
+//! Flags: bit 0, every party has compare-and-exchange; bit 1, the memory was all zero before the region was created; bit 2, the
+//! parties' caches are not coherent there, so that only who maintains them may take part.
 
 use super::{Entry, MAGIC};
 use crate::error::RegionError;
@@ -18,6 +19,7 @@ use core::sync::atomic::Ordering::Relaxed;
 pub(crate) const RECORD_BYTES: u64 = 32;
 const FLAG_CAS: u32 = 1;
 const FLAG_ZEROED: u32 = 2;
+const FLAG_INCOHERENT: u32 = 4;
 
 /// What the parties of a region may use on its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +37,7 @@ pub(crate) struct Record {
     pub(crate) geometry: Geometry,
     pub(crate) capability: Capability,
     pub(crate) zeroed: bool,
+    pub(crate) incoherent: bool,
     pub(crate) size: u64,
     pub(crate) session: u32,
     offset: u64,
@@ -46,6 +49,7 @@ impl Record {
         geometry: Geometry::SMALLEST,
         capability: Capability::LoadStore,
         zeroed: false,
+        incoherent: false,
         size: u64::MAX,
         session: 0,
         offset: 0,
@@ -59,7 +63,7 @@ impl Record {
         zeroed: bool,
         session: u32,
     ) -> Self {
-        Record { geometry, capability, zeroed, size, session, offset }
+        Record { geometry, capability, zeroed, incoherent: false, size, session, offset }
     }
 
     pub(crate) fn open(span: Span<'_>, entry: &Entry) -> Result<Self, RegionError> {
@@ -82,6 +86,7 @@ impl Record {
                 Capability::LoadStore
             },
             zeroed: prefix.extra & FLAG_ZEROED != 0,
+            incoherent: prefix.extra & FLAG_INCOHERENT != 0,
             size: prefix.capacity,
             session,
             offset: entry.offset,
@@ -93,7 +98,8 @@ impl Record {
         let cas = if self.capability == Capability::Cas { FLAG_CAS } else { 0 };
         let zeroed = if self.zeroed { FLAG_ZEROED } else { 0 };
         let mut prefix = Prefix::new(Kind::REGION, self.geometry, 0, self.size);
-        prefix.extra = cas | zeroed;
+        let incoherent = if self.incoherent { FLAG_INCOHERENT } else { 0 };
+        prefix.extra = cas | zeroed | incoherent;
         prefix.write(part)?;
         part.word::<u32>(24)?.store(self.session, Relaxed);
         part.word::<u32>(28)?.store(0, Relaxed);

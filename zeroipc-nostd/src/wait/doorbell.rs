@@ -19,6 +19,8 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 pub(crate) struct Doorbell<'a> {
     pub(crate) rung: Atomic<'a, u32>,
     pub(crate) waiting: Atomic<'a, u32>,
+    /// Whether the words are used: not where caches are incoherent. There each change wakes, and a sleeper waits for that alone.
+    pub(crate) announced: bool,
 }
 
 /// The waker's end of a doorbell: it counts the rings itself, since nobody else writes `rung`.
@@ -36,6 +38,8 @@ pub(crate) struct Ringer<'a> {
 enum Manner {
     /// Nobody is ever woken.
     Silent,
+    /// Whether somebody sleeps is not known: all are woken each time.
+    Always,
     /// The sleeper's fence runs on our core too; only the compiler must keep the order.
     SleeperFences,
     /// A fence of our own.
@@ -47,6 +51,7 @@ impl<'a> Ringer<'a> {
     pub(crate) fn new(bell: Doorbell<'a>, notifier: Notifier<'a>) -> Self {
         let manner = match notifier.wait {
             None => Manner::Silent,
+            Some(_) if !bell.announced => Manner::Always,
             Some(_) if notifier.sleeper_fences => Manner::SleeperFences,
             Some(_) => Manner::WakerFences,
         };
@@ -58,11 +63,20 @@ impl<'a> Ringer<'a> {
     pub(crate) fn ring(&mut self) {
         match self.manner {
             Manner::Silent => return,
+            Manner::Always => return self.wake_unannounced(),
             Manner::SleeperFences => compiler_fence(SeqCst),
             Manner::WakerFences => full_fence(),
         }
         if self.bell.waiting.load(Relaxed) == self.next {
             self.wake();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_unannounced(&self) {
+        if let Some(wait) = self.notifier.wait {
+            wait.wake(WaitWord(self.bell.rung), 1);
         }
     }
 
@@ -87,6 +101,9 @@ impl<'a> Doorbell<'a> {
     /// [`Announce::announce`], for whoever keeps the word longer than this.
     pub(crate) fn announced(self, waiter: &dyn Wait) -> (WaitWord<'a>, u32) {
         let rung = self.rung.load(Acquire);
+        if !self.announced {
+            return (WaitWord(self.rung), rung);
+        }
         self.waiting.store(rung.wrapping_add(1), Release);
         waiter.sleep_fence();
         (WaitWord(self.rung), rung)

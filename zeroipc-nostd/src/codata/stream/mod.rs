@@ -210,7 +210,7 @@ impl<'a, T: Element> Stream<'a, T> {
             core,
             sleepers,
             space: EventCount::new(word(SPACE)?),
-            role: Role { word: word(ROLE)?, cas },
+            role: Role { word: word(ROLE)?, cas, recorded: true },
             notifier: region.notifier(),
             membership: region.membership(),
             one_publisher: layout.one_publisher,

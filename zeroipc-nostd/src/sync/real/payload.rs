@@ -186,6 +186,22 @@ impl<T: Element> Wrapped<'_, T> {
         (before, (count - before).min(masked))
     }
 
+    /// The bytes of the slots from `index` on, in at most two runs.
+    #[cfg(feature = "incoherent")]
+    pub(crate) fn each_run(
+        &self,
+        index: usize,
+        count: usize,
+        mut each: impl FnMut(*const u8, usize),
+    ) {
+        let (before, after) = self.runs(index, count);
+        for (first, count) in [(index, before), (0, after)] {
+            if count > 0 {
+                each(self.pointer(first).as_ptr(), count * size_of::<T>());
+            }
+        }
+    }
+
     /// Writes the slots from `index` on, all of which the caller owns; at most as many as there are.
     #[inline]
     pub(crate) fn write_slice(&self, index: usize, values: &[T]) {
@@ -261,6 +277,12 @@ impl<T: Element> Racy<'_, T> {
     pub(crate) fn write(&self, index: usize, value: &T) {
         core::sync::atomic::fence(Ordering::Release);
         self.slots.write(index, value);
+    }
+
+    /// Where slot `index` begins.
+    #[cfg(feature = "incoherent")]
+    pub(crate) fn first_byte(&self, index: usize) -> Option<*const u8> {
+        Some(self.slots.pointer(index)?.as_ptr())
     }
 
     /// As [`Slots::address`].

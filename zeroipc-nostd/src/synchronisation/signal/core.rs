@@ -31,7 +31,7 @@
 use super::Layout;
 use crate::element::Element;
 use crate::error::SignalError;
-use crate::sync::{look_again, Atomic, Racy, Span, Word, Words};
+use crate::sync::{look_again, Atomic, Caches, Racy, Span, Word, Words};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 const FREE: u64 = 1;
@@ -52,6 +52,7 @@ pub(super) struct Core<'a, T, W: Word> {
     /// How many bits of `current` are the slot's number, and which.
     bits: u32,
     mask: W,
+    caches: Caches<'a>,
 }
 
 impl<T, W: Word> Clone for Core<'_, T, W> {
@@ -63,7 +64,7 @@ impl<T, W: Word> Copy for Core<'_, T, W> {}
 
 impl<'a, T: Element, W: Word> Core<'a, T, W> {
     /// The parts, if they all lie inside `span`.
-    pub(super) fn at(span: Span<'a>, layout: &Layout) -> Option<Self> {
+    pub(super) fn at(span: Span<'a>, layout: &Layout, caches: Caches<'a>) -> Option<Self> {
         let slots = usize::try_from(layout.slots).ok()?;
         let stride = usize::try_from(layout.stride).ok()?;
         // A span of the size that the layout needs: cells end with padding, which nobody accesses.
@@ -75,6 +76,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
             slots,
             bits: layout.bits,
             mask: (W::ONE << layout.bits).minus(W::ONE),
+            caches,
         })
     }
 
@@ -102,6 +104,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     /// `current`, acquired: whoever set it had finished with what it did before.
     #[inline(always)]
     pub(super) fn word(&self) -> W {
+        self.caches.invalidate_word(self.current);
         self.current.load(Acquire)
     }
 
@@ -139,8 +142,9 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     #[inline(always)]
     pub(super) fn read(&self) -> Result<(T, W), SignalError> {
         for _ in 0..READS {
-            let word = self.current.load(Acquire);
+            let word = self.word();
             let slot = self.slot(word);
+            self.caches.invalidate_slot(&self.values, slot);
             let value = self.values.read(slot).ok_or(SignalError::Corrupt)?;
             if self.is_whole(word, slot) {
                 return Ok((value, word));
@@ -153,8 +157,9 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     #[inline(always)]
     pub(super) fn read_into(&self, value: &mut T) -> Result<W, SignalError> {
         for _ in 0..READS {
-            let word = self.current.load(Acquire);
+            let word = self.word();
             let slot = self.slot(word);
+            self.caches.invalidate_slot(&self.values, slot);
             if !self.values.read_into(slot, value) {
                 return Err(SignalError::Corrupt);
             }
@@ -170,7 +175,10 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     pub(super) fn is_whole(&self, word: W, slot: usize) -> bool {
         // Acquire: a stamp that is newer than `word` was written by somebody who had seen a newer `current`. So the next try
         // finds a newer one too.
-        let stamp = self.stamps.get(slot).map_or(W::low(VOID), |stamp| stamp.load(Acquire));
+        let stamp = self.stamps.get(slot).map_or(W::low(VOID), |stamp| {
+            self.caches.invalidate_word(stamp);
+            stamp.load(Acquire)
+        });
         stamp | W::low(FREE) == self.stamp(word) | W::low(FREE)
     }
 
@@ -282,9 +290,12 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
             // Nobody can have seen a `current` with this version and this slot yet, so for readers the slot is void now.
             // Release: see `is_whole`. The write below begins with a release fence.
             at.store(self.stamp(next), Release);
+            self.caches.clean_word(at);
         }
         self.values.write(slot, value);
+        self.caches.clean_slot(&self.values, slot);
         self.current.store(next, Release);
+        self.caches.clean_word(self.current);
         next
     }
 

@@ -32,7 +32,7 @@ use crate::geometry::{align_up, Geometry, WordSize};
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
 use crate::role::Role;
-use crate::sync::{by_word, Atomic, ByWord, Span, Wide, Word};
+use crate::sync::{by_word, Atomic, ByWord, Caches, Span, Wide, Word};
 use crate::table::block_bytes;
 use crate::wait::{Announce, Broadcast, EventCount, Limit, Notifier, Wait, WaitWord};
 use ::core::sync::atomic::Ordering::Acquire;
@@ -117,6 +117,8 @@ enum Changes<'a> {
     /// Of many writers, for a party without compare-and-exchange: it cannot announce itself, and so looks by itself in slices.
     Unannounced(Atomic<'a, u32>),
     ByOne(Broadcast<'a>),
+    /// Where caches are incoherent: no word says who sleeps, so each change wakes.
+    Always(Atomic<'a, u32>),
 }
 
 impl Changes<'_> {
@@ -126,6 +128,11 @@ impl Changes<'_> {
             Changes::ByAnybody(count) => count.notify_all(notifier),
             Changes::Unannounced(_) => {}
             Changes::ByOne(broadcast) => broadcast.ring(notifier),
+            Changes::Always(word) => {
+                if let Some(wait) = notifier.waiter() {
+                    wait.wake(WaitWord(*word), u32::MAX);
+                }
+            }
         }
     }
 }
@@ -134,7 +141,9 @@ impl Announce for Changes<'_> {
     fn announce(&self, waiter: &dyn Wait) -> (WaitWord<'_>, u32) {
         match self {
             Changes::ByAnybody(count) => count.announce(waiter),
-            Changes::Unannounced(word) => (WaitWord(*word), word.load(Acquire)),
+            Changes::Unannounced(word) | Changes::Always(word) => {
+                (WaitWord(*word), word.load(Acquire))
+            }
             Changes::ByOne(broadcast) => broadcast.announce(waiter),
         }
     }
@@ -202,8 +211,12 @@ impl<'a, T: Element> Signal<'a, T> {
         region.create_structure(name, prefix, layout.size, |span| {
             span.clear(CHANGES, layout.cells - CHANGES);
             match geometry.word() {
-                WordSize::Four => Core::<T, u32>::at(span, &layout)?.initialise(&initial),
-                WordSize::Eight => Core::<T, Wide>::at(span, &layout)?.initialise(&initial),
+                WordSize::Four => {
+                    Core::<T, u32>::at(span, &layout, Caches::default())?.initialise(&initial)
+                }
+                WordSize::Eight => {
+                    Core::<T, Wide>::at(span, &layout, Caches::default())?.initialise(&initial)
+                }
             }?;
             Some(layout.size)
         })?;
@@ -222,18 +235,23 @@ impl<'a, T: Element> Signal<'a, T> {
         let layout = Layout::of(&found.prefix).ok_or(corrupt)?;
         let span = found.span;
         let core = match found.geometry.word() {
-            WordSize::Four => ByWord::W4(Core::at(span, &layout).ok_or(corrupt)?),
-            WordSize::Eight => Core::at(span, &layout).and_then(ByWord::wide).ok_or(corrupt)?,
+            WordSize::Four => ByWord::W4(Core::at(span, &layout, region.caches()).ok_or(corrupt)?),
+            WordSize::Eight => {
+                Core::at(span, &layout, region.caches()).and_then(ByWord::wide).ok_or(corrupt)?
+            }
         };
         let word = |offset| span.word::<u32>(offset).ok_or(corrupt);
         let (changes, cas) = (word(CHANGES)?, region.has_cas());
         let broadcast = Broadcast { rung: changes, waiting: word(WAITING)? };
         let (writing, changes) = match (found.prefix.extra == ONE_WRITER, cas) {
+            (true, _) if region.caches().is_incoherent() => {
+                (Writing::ByRole, Changes::Always(changes))
+            }
             (true, _) => (Writing::ByRole, Changes::ByOne(broadcast)),
             (false, true) => (Writing::Anybody, Changes::ByAnybody(EventCount::new(changes))),
             (false, false) => (Writing::NotHere, Changes::Unannounced(changes)),
         };
-        let role = Role { word: word(ROLE)?, cas };
+        let role = Role { word: word(ROLE)?, cas, recorded: !region.caches().is_incoherent() };
         Ok(Signal { core, changes, role, notifier: region.notifier(), writing })
     }
 

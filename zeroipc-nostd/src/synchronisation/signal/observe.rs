@@ -6,7 +6,7 @@ use crate::error::NextError;
 use crate::geometry::WordSize;
 use crate::observe::{Passing, Seen};
 use crate::prefix::Prefix;
-use crate::sync::{by_word, ByWord, Raw, Span, Wide, Word};
+use crate::sync::{by_word, ByWord, Caches, Raw, Span, Wide, Word};
 
 /// Follows a signal.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Passing for SignalObserver<'_> {
 
 impl<'a, W: Word> Versions<'a, W> {
     fn new(span: Span<'a>, prefix: &Prefix, layout: &Layout) -> Option<Self> {
-        let core = Core::<u32, W>::at(span, layout)?;
+        let core = Core::<u32, W>::at(span, layout, Caches::default())?;
         let (stride, slots) = (usize::try_from(layout.stride).ok()?, core.slots());
         let first = layout.cells + layout.value_in_cell;
         Some(Versions {
