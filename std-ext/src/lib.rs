@@ -205,7 +205,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Kill the process that derives `smooth`, start it again, and it goes on where it was: no value is lost or comes twice. [`derive`] does so
+//! Kill the process that derives `smooth`, start it again, and it goes on where it was: no value is lost or comes twice. [`derive()`] does so
 //! for any chain of operators, and [`unfold`] makes streams out of nothing. The examples `temperature_publisher`,
 //! `temperature_pipeline` and `temperature_subscriber` are three programs that do this.
 //!
