@@ -252,14 +252,13 @@ fn signals_show_whole_values_and_count_skipped_versions() {
             Monitor::start(&[&name.0, "it", "--json", "--type", "u64[3]", "--interval", "0"]);
         let output = monitor.0.as_mut().unwrap().stdout.take().unwrap();
         let reader = thread::spawn(move || {
+            let mut lines = BufReader::new(output).lines();
             let mut found: Vec<Value> = Vec::new();
-            for line in BufReader::new(output).lines() {
-                found.push(serde_json::from_str(&line.unwrap()).unwrap());
-                if found.last().is_some_and(|found| found["sequence"] == LAST) {
-                    break;
-                }
+            while found.last().is_none_or(|found| found["sequence"] != LAST) {
+                found.push(serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap());
             }
-            found
+            // Kept open: a reader that goes away ends the monitor.
+            (found, lines)
         });
         for n in 1..=LAST {
             signal.set(triple(n)).unwrap();
@@ -268,7 +267,7 @@ fn signals_show_whole_values_and_count_skipped_versions() {
             }
         }
         // The current value is seen at last, whatever was skipped.
-        let found = reader.join().unwrap();
+        let (found, _lines) = reader.join().unwrap();
         monitor.signal(Killing::TERM);
         let run = monitor.finish();
         assert_eq!(run.code, 0, "{run:?}");
@@ -375,7 +374,9 @@ fn nobody_is_disturbed() {
     // The mapping cannot be written, and the file need not be writable.
     let mut monitor = Monitor::start(&[region.name(), "signal"]);
     let output = monitor.0.as_mut().unwrap().stdout.take().unwrap();
-    BufReader::new(output).lines().next().unwrap().unwrap();
+    // Kept open: a reader that goes away ends the monitor.
+    let mut lines = BufReader::new(output).lines();
+    lines.next().unwrap().unwrap();
     let process = Pid::from_child(monitor.0.as_ref().unwrap()).as_raw_nonzero();
     let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
     let map = maps.lines().find(|line| line.ends_with(region.name())).unwrap();
@@ -425,7 +426,9 @@ fn it_ends_when_the_region_is_created_anew() {
     let region = Region::new(1 << 16);
     let mut monitor = Monitor::start(&[region.name(), "samples", "--tail", "1"]);
     let output = monitor.0.as_mut().unwrap().stdout.take().unwrap();
-    BufReader::new(output).lines().next().unwrap().unwrap();
+    // Kept open: a reader that goes away ends the monitor.
+    let mut lines = BufReader::new(output).lines();
+    lines.next().unwrap().unwrap();
     // Another session in the same memory, as after a reset: `session` is at 16 of the record, the first structure.
     let record = region.memory.region().view().find(".region").unwrap().offset;
     let other = region.memory.region().session() ^ 1;
@@ -445,7 +448,9 @@ fn a_spoilt_structure_is_2() {
     let region = Region::new(1 << 16);
     let mut monitor = Monitor::start(&[region.name(), "samples", "--tail", "1"]);
     let output = monitor.0.as_mut().unwrap().stdout.take().unwrap();
-    BufReader::new(output).lines().next().unwrap().unwrap();
+    // Kept open: a reader that goes away ends the monitor.
+    let mut lines = BufReader::new(output).lines();
+    lines.next().unwrap().unwrap();
     // The ring's tail, far beyond its head.
     let ring = region.memory.region().view().find("samples").unwrap().offset;
     region.spoil(ring + 64, &u64::MAX.to_le_bytes());
