@@ -11,15 +11,15 @@ const LIMIT: Duration = Duration::from_secs(100);
 const SENDERS: u64 = 4;
 const RECEIVERS: u64 = 4;
 
-/// How many values go over; `ZEROIPC_TRANSFERS` says otherwise (a million, say).
-fn transfers() -> u64 {
-    let usual = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
-    std::env::var("ZEROIPC_TRANSFERS").ok().and_then(|count| count.parse().ok()).unwrap_or(usual)
-}
-
+/// How many values go over in a round.
+const TRANSFERS: u64 = if cfg!(debug_assertions) { 8_000 } else { 40_000 };
 /// How often each sender may try.
-fn attempts() -> u64 {
-    8 * transfers() / SENDERS
+const ATTEMPTS: u64 = 8 * TRANSFERS / SENDERS;
+
+/// One round; as many as it takes for the transfers that `ZEROIPC_TRANSFERS` asks for (a million, say).
+fn rounds() -> u64 {
+    let transfers = std::env::var("ZEROIPC_TRANSFERS").ok().and_then(|count| count.parse().ok());
+    transfers.map_or(1, |transfers: u64| transfers.div_ceil(TRANSFERS).max(1))
 }
 
 type Item = [u64; 4];
@@ -33,15 +33,22 @@ fn four_and_four() {
     if let Some(part) = part() {
         return play(&part);
     }
+    (0..rounds()).for_each(round);
+}
+
+fn round(round: u64) {
     let scratch = Scratch::new();
-    let size = (2 * 4 * SENDERS * attempts() + (1 << 20)) as usize;
+    let size = (2 * 4 * SENDERS * ATTEMPTS + (1 << 20)) as usize;
     let memory = Memory::create(scratch.name(), size).unwrap();
     // Fewer places than parties, so that they also wait for those.
     let channel = Channel::<Item>::create_with_places(&memory, "channel", 3).unwrap();
-    let total = (SENDERS * attempts()) as usize;
+    let total = (SENDERS * ATTEMPTS) as usize;
     let sent = Array::<u32>::create(&memory, "sent", total).unwrap();
     let received = Array::<u32>::create(&memory, "received", total).unwrap();
-    let start = |role, number| Party::start("four_and_four", role, number, scratch.name());
+    let start = |role, number| {
+        // Also where the random numbers begin.
+        Party::start("four_and_four", role, round * SENDERS + number, scratch.name())
+    };
     let mut receivers: Vec<_> = (0..RECEIVERS).map(|number| start("receiver", number)).collect();
     let mut senders: Vec<_> = (0..SENDERS).map(|number| start("sender", number)).collect();
     senders.iter_mut().for_each(|sender| sender.finish(LIMIT));
@@ -55,23 +62,23 @@ fn four_and_four() {
         assert!(sent <= 1);
         met += u64::from(sent);
     }
-    assert_eq!(met, transfers() / SENDERS * SENDERS);
+    assert_eq!(met, TRANSFERS / SENDERS * SENDERS);
     assert_eq!(channel.try_send(item(0)), Err(TrySendError::Closed(item(0))));
 }
 
 fn play(part: &Part) {
     let memory = Memory::open(&part.region).unwrap();
     let channel = Channel::<Item>::open(&memory, "channel").unwrap();
-    let mut random = Random::new(part.number + 100 * u64::from(part.role == "sender"));
+    let mut random = Random::new(part.number + 1_000_000 * u64::from(part.role == "sender"));
     if part.role == "sender" {
         let sent = Array::<u32>::open(&memory, "sent").unwrap();
-        let mut left = transfers() / SENDERS;
-        for attempt in 0..attempts() {
+        let mut left = TRANSFERS / SENDERS;
+        for attempt in 0..ATTEMPTS {
             if left == 0 {
                 break;
             }
-            let id = part.number * attempts() + attempt;
-            if send(&channel, id, &mut random, attempts() - attempt <= left) {
+            let id = part.number % SENDERS * ATTEMPTS + attempt;
+            if send(&channel, id, &mut random, ATTEMPTS - attempt <= left) {
                 sent.fetch_add(id as usize, 1).unwrap();
                 left -= 1;
             }
