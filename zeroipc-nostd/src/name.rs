@@ -51,7 +51,9 @@ impl Name {
     }
 
     /// A name that is known to be one.
+    #[allow(clippy::indexing_slicing)] // one that is too long does not compile
     pub(crate) const fn known<const N: usize>(text: &[u8; N]) -> Self {
+        const { assert!(N < NAME_BYTES) };
         let mut bytes = [0; NAME_BYTES];
         let mut at = 0;
         while at < N {

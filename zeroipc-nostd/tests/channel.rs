@@ -328,6 +328,8 @@ fn the_dead_get_nothing() {
     mortals.kill(1);
     let (sender, receiver) = (open(2), open(3));
     assert_eq!(sender.try_send(7), Err(TrySendError::Full(7)));
+    // Needs the place.
+    assert_eq!(receiver.recv_timeout(Duration::from_millis(20)), Err(RecvError::Timeout));
     thread::scope(|scope| {
         let received = scope.spawn(|| receiver.recv());
         sender.send(8).unwrap();

@@ -139,8 +139,8 @@ fn overwritten_under_a_subscriber(form: Form, emits: u32, looks: u32, preemption
 
 #[test]
 fn overwritten_by_one_of_many_publishers() {
-    overwritten_under_a_subscriber(MANY, 2, 2, 2);
-    overwritten_under_a_subscriber(Form { word: WordSize::Eight, ..MANY }, 2, 2, 2);
+    overwritten_under_a_subscriber(MANY, 2, 1, 2);
+    overwritten_under_a_subscriber(Form { word: WordSize::Eight, ..MANY }, 1, 2, 2);
 }
 
 #[test]

@@ -107,7 +107,9 @@ fn a_task_is_woken_by_two_that_ring() {
             run(&executors, event(region, "first").wait_async()).unwrap();
             run(&executors, event(region, "second").wait_async()).unwrap();
         });
-        rings.map(|ring| ring.join().unwrap());
+        for ring in rings {
+            ring.join().unwrap();
+        }
         task.join().unwrap();
     });
 }

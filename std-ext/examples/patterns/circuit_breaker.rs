@@ -53,7 +53,7 @@ fn client(memory: &Memory, me: u32) -> Outcome {
             }
             match answer {
                 Ok(_) => answers += 1,
-                Err(CallError::Timeout) => failures += 1,
+                Err(CallError::Timeout | CallError::Broken) => failures += 1,
                 Err(error) => return Err(error.into()),
             }
         } else {

@@ -18,8 +18,7 @@ pub enum TrySendError<T> {
     Full(T),
     /// The channel is closed.
     Closed(T),
-    /// Peers that stopped or died are in the way: all spare slots, or all places of a rendezvous, are taken. Trying again is
-    /// harmless.
+    /// All spare slots are with peers that stopped, or all places of a rendezvous are taken. Trying again is harmless.
     Blocked(T),
     /// A peer wrote nonsense into the structure.
     Corrupt(T),

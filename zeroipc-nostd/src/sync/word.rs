@@ -209,12 +209,14 @@ pub(crate) enum ByWord<A, B> {
     /// 4-byte words.
     W4(A),
     /// 8-byte words; does not exist where the target has no 64-bit atomics, and takes no code there.
+    #[allow(dead_code)] // no constructor on such targets
     W8(B, Having),
 }
 
 impl<A, B> ByWord<A, B> {
     /// A core of 8-byte words; `None` where there is none.
     #[inline(always)]
+    #[allow(clippy::needless_return)] // one of the two halves is empty on every target
     pub(crate) fn wide(core: B) -> Option<Self> {
         portable_atomic::cfg_has_atomic_64! {
             return Some(ByWord::W8(core, Having));

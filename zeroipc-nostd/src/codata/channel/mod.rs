@@ -54,12 +54,27 @@ const TURNS: u32 = 1 << 10;
 
 /// A channel for any number of senders and receivers in many parties. Copy it freely.
 ///
-/// With a buffer it is a [`Queue`] that can be closed.
+/// **With a buffer** it is a [`Queue`] that can be closed: what was sent before is still received, in order; sending fails from then on.
+///
+/// **Without** (capacity 0, a *rendezvous*) a send returns when its value was taken by a receiver, and one that timed out was
+/// certainly not taken. So many senders and as many receivers wait at a time as there are places ([`Channel::create_with_places`]); more
+/// wait for a place. [`Channel::try_send`] succeeds if a receiver waits, and [`Channel::try_recv`] if a sender does. Who meets whom is
+/// random, not first come first served.
+///
+/// Both can be waited for together with other channels, in either direction, by [`select`](crate::select()).
+///
+/// **Deaths.** A party that is killed while it waits has received nothing. What it offered can be taken, once, until somebody needs
+/// its place: places of parties that are known to be dead (see [`Region::with_party`]) are given to those that find none. A
+/// `try_send` asks whether the receiver lives; without numbers of parties it may give a value to one that was killed while it
+/// waited. Nobody is held up by a party that stops, but a sender that is asleep while others stop on its way may look again only
+/// after 100 ms.
+///
+/// Needs compare-and-exchange.
 ///
 /// ```
 /// use zeroipc_nostd::{Channel, FormatOptions, Region, Span, TryRecvError, TrySendError};
 ///
-/// # let mut memory = vec![0_u64; 1024];
+/// # let mut memory = vec![0_u64; 2048];
 /// # let memory = zerocopy::IntoBytes::as_mut_bytes(memory.as_mut_slice());
 /// let region = Region::create(Span::from_slice(memory)?, &FormatOptions::new())?;
 /// let jobs = Channel::<u32>::create(region, "jobs", 16)?;
@@ -69,6 +84,9 @@ const TURNS: u32 = 1 << 10;
 /// assert_eq!(jobs.try_send(3), Err(TrySendError::Closed(3)));
 /// assert_eq!(jobs.try_iter().collect::<Vec<_>>(), [1, 2]);
 /// assert_eq!(jobs.try_recv(), Err(TryRecvError::Closed));
+///
+/// let hand = Channel::<u32>::create(region, "hand", 0)?;
+/// assert_eq!(hand.try_send(1), Err(TrySendError::Full(1))); // nobody waits for it
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -100,7 +118,7 @@ impl<T> Clone for Channel<'_, T> {
 impl<T> Copy for Channel<'_, T> {}
 
 impl<'a, T: Element> Channel<'a, T> {
-    /// Creates a channel whose buffer holds at least `capacity` values: the next power of two, at least 2.
+    /// Creates a channel whose buffer holds at least `capacity` values: the next power of two, at least 2. With 0 there is no buffer.
     ///
     /// Linear in the capacity. Lock-free; a party that dies inside leaks at most the channel's memory.
     ///
@@ -246,7 +264,8 @@ impl<'a, T: Element> Channel<'a, T> {
         Meeting { rendezvous, closed: self.closed }
     }
 
-    /// Sends `value` if that needs no waiting: if there is room in the buffer. Lock-free.
+    /// Sends `value` if that needs no waiting: if there is room in the buffer, or without a buffer if a receiver waits, which then has
+    /// it as soon as it runs. Lock-free.
     ///
     /// What the sender did before is visible to the receiver. A party that stops, or is killed, inside holds up nobody.
     ///
@@ -268,7 +287,9 @@ impl<'a, T: Element> Channel<'a, T> {
         }
     }
 
-    /// Receives a value if that needs no waiting: if there is one in the buffer. Lock-free.
+    /// Receives a value if that needs no waiting: if there is one in the buffer, or without a buffer if a sender waits. Lock-free.
+    ///
+    /// A sender that selects and is just about to do something else may be passed over.
     ///
     /// # Errors
     /// [`TryRecvError`]; [`TryRecvError::Closed`] only if no value will ever come again.
@@ -327,7 +348,10 @@ impl<'a, T: Element> Channel<'a, T> {
         self.recv_with(self.notifier.waiter().ok_or(RecvError::NoWaiter)?, None)
     }
 
-    /// Sends `value`, waiting for room for at most `timeout`, asleep if it takes long.
+    /// Sends `value`, waiting for at most `timeout` for room, or without a buffer for a receiver that takes it. Asleep if it takes
+    /// long.
+    ///
+    /// Needs a region with a notifier, which `zeroipc::Memory` has.
     ///
     /// # Errors
     /// [`SendError`], with the value, which was certainly not sent; [`SendError::Timeout`] is never early.
@@ -338,7 +362,9 @@ impl<'a, T: Element> Channel<'a, T> {
         }
     }
 
-    /// Receives a value, waiting for one for at most `timeout`, asleep if it takes long.
+    /// Receives a value, waiting for a sender for at most `timeout`, asleep if it takes long.
+    ///
+    /// Needs a region with a notifier, which `zeroipc::Memory` has.
     ///
     /// # Errors
     /// [`RecvError`]; [`RecvError::Timeout`] is never early.

@@ -132,7 +132,7 @@ impl<'a, W: Word> Log<'a, W> {
     /// The oldest sequence whose value is left, where `next` is the first that is not published.
     pub(super) fn oldest(&self, next: W) -> W {
         let first = next.minus(W::low(self.capacity as u64));
-        // The only publisher may be writing `next`, for which the oldest gave way.
+        // A publisher may be writing `next`, for which the oldest gave way.
         for candidate in [first, first.plus(W::ONE)] {
             let entry = self.look(candidate);
             if self.form.is_void(entry, candidate) {

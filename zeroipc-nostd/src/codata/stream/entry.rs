@@ -6,7 +6,7 @@
 //!
 //! | mark | meaning |
 //! |---|---|
-//! | `CLOSED` | the stream ended here: the value of the *next* lap never comes |
+//! | `CLOSED` | the stream ended here: the value of the *next* lap never comes; if it is void, that of this lap |
 //! | `VOID` | no value of this lap is in the slot: it is being written, or nothing was ever written |
 
 use crate::sync::Word;
@@ -49,7 +49,7 @@ impl<W: Word> Form<W> {
         self.lap_of(sequence) | W::low(slot as u64)
     }
 
-    /// The word of the entry of `sequence` while its value is written into `slot` by the only publisher.
+    /// The word of the entry of `sequence` while its value is written into `slot`.
     #[inline(always)]
     pub(super) fn written(&self, sequence: W, slot: usize) -> W {
         self.published(sequence, slot) | self.void
