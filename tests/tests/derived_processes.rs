@@ -77,7 +77,7 @@ fn oldest(name: &str) -> Target<'_> {
 
 /// In the parent, before anybody else is there: a small stream that makes the driver wait for both subscribers.
 fn create<U: Element>(memory: &Memory, name: &str, _expected: impl Iterator<Item = U>) {
-    let options = StreamOptions::new().backpressure(2).publishers(64);
+    let options = StreamOptions::new().backpressure(2).spares(64);
     Stream::<U>::create_with(memory, name, 32, &options).unwrap();
 }
 
@@ -217,7 +217,7 @@ fn a_killed_unfold_goes_on() {
     let scratch = Scratch::new();
     let memory = Memory::create(scratch.name(), 1 << 20).unwrap();
     // It waits for us, so that it is killed within what we check.
-    let options = StreamOptions::new().backpressure(1).publishers(64);
+    let options = StreamOptions::new().backpressure(1).spares(64);
     let stream = Stream::<u64>::create_with(&memory, "terms", 64, &options).unwrap();
     let mut terms = stream.subscribe().unwrap();
     let mut expected =

@@ -71,7 +71,7 @@ fn create(region: Region<'_>, kind: Kind) -> (Put<'_>, Take<'_>) {
             )
         }
         Kind::Stream => {
-            let options = StreamOptions::new().publishers(1);
+            let options = StreamOptions::new().spares(1);
             let stream = Stream::<Item>::create_with(region, "it", 2, &options).unwrap();
             (Box::new(move |n| assert_eq!(stream.try_emit(item(n)), Ok(n))), Box::new(|| ()))
         }

@@ -165,7 +165,7 @@ fn a_stream_of_many_publishers() {
         WordSize::Four,
         1,
         |region| {
-            let options = StreamOptions::new().publishers(1);
+            let options = StreamOptions::new().spares(1);
             let stream = Stream::<Pair>::create_with(region, "it", 2, &options).unwrap();
             stream.try_emit(pair(0)).unwrap();
         },

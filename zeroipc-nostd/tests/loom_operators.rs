@@ -164,7 +164,7 @@ fn a_number_is_emitted_once() {
         let geometry = Geometry::new(WordSize::Four, 8).unwrap();
         let options = FormatOptions::new().max_entries(2).geometry(geometry);
         let region = Region::create(slab.span(), &options).unwrap();
-        let kept = StreamOptions::new().publishers(2);
+        let kept = StreamOptions::new().spares(2);
         Stream::<u32>::create_with(region, "result", 2, &kept).unwrap();
         let drivers = [10, 20].map(|mine| {
             let slab = slab.clone();

@@ -46,7 +46,7 @@ impl<'n> Target<'n> {
     pub const fn new(name: &'n str) -> Self {
         let manner = Manner {
             capacity: None,
-            options: StreamOptions::new().publishers(DEATHS),
+            options: StreamOptions::new().spares(DEATHS),
             start: Start::Now,
             period: 0,
         };
