@@ -45,6 +45,7 @@
 //! | a value that many read and few change | [`RwLock`] | [`RwLock::read`], [`RwLock::write`] for the others |
 //! | a value, and waiting until it is as wanted | [`Monitor`] | [`Monitor::wait_while`] for a notification |
 //! | an answer that comes later, once | [`Future`] | [`Future::get`] for who has promised it |
+//! | one value after another, for any number of subscribers who each take all | [`Stream`] | [`Subscriber::next`] for a value; [`Stream::emit`] for the slowest subscriber if the stream has backpressure |
 //! | a value that is expensive to make and is made once | [`Lazy`] | [`Lazy::get_or_init`] for who evaluates it |
 //!
 //! ## Waiting
