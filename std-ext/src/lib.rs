@@ -47,6 +47,7 @@
 //! | an answer that comes later, once | [`Future`] | [`Future::get`] for who has promised it |
 //! | a question, answered by whichever server comes first | [`Service`] | [`Client::call`] for an answer, [`Server::next`] for a request |
 //! | values from hand to hand, or through a buffer that can be closed | [`Channel`] | [`Channel::send`], [`Channel::recv`] if asked to |
+//! | one value after another, for any number of subscribers who each take all | [`Stream`] | [`Subscriber::next`] for a value; [`Stream::emit`] for the slowest subscriber if the stream has backpressure |
 //! | a value that is expensive to make and is made once | [`Lazy`] | [`Lazy::get_or_init`] for who evaluates it |
 //!
 //! ## Waiting

@@ -49,9 +49,8 @@ pub struct StructureInfo {
     /// Of a pool the slots that are taken, on loan or on their way; of a semaphore the free permits; of an event 1 while it
     /// is set; of a latch what is left to count; of a barrier who has arrived; of a once 1 when it is done; of a lock how
     /// many parties hold it; of a signal its version; of a future 1 once it is settled; of a lazy value 1 while it is evaluated; of a
-    /// service the places that are taken by calls.
-    /// many parties hold it; of a signal its version; of a future 1 once it is settled; of a lazy value 1 while it is evaluated;
-    /// of a channel without a buffer how many parties wait at it.
+    /// stream the values that are left; of a service the places that are taken by calls; of a channel without a buffer how many
+    /// parties wait at it.
     pub fill: Option<u64>,
 }
 

@@ -22,8 +22,8 @@
 //! the copy is the value of c. If it is of a later lap, now or then, c was overwritten: go on with the oldest that is left. If it
 //! is of an earlier lap, c is not published; the stream ended there if the entry says so.
 //!
-//! **close()**: find t as above, and set the mark of the end in its entry by CAS; the value that this entry holds stays, and who
-//! was writing there finds itself displaced.
+//! **close()**: find t as above, and set the mark of the end in its entry by CAS; the value that this entry holds stays,
+//! unless another was being written over it; who was doing that finds itself displaced.
 //!
 //! **Why it holds.** An entry changes only by CAS from the very word that was seen (or by the only publisher), and that of t only
 //! when all before t are published. So sequences are published in order, each once, and the end is one place in that order: an
