@@ -96,26 +96,40 @@ fn is_installed(target: &str) -> bool {
     })
 }
 
-/// Runs the inspector; returns what it prints.
-///
-/// # Panics
-/// If it fails.
-#[must_use]
-pub fn inspect(arguments: &[&OsStr]) -> String {
-    // Beside this test: `target/debug/deps/test`.
-    let test = env::current_exe().expect("the path of the test binary");
-    let profile = test.parent().and_then(Path::parent).expect("the profile's folder");
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-    cargo.current_dir(root()).args(["build", "--quiet", "-p", "zeroipc-inspect"]);
-    cargo.arg("--target-dir").arg(profile.parent().expect("the target folder"));
-    if profile.ends_with("release") {
-        cargo.arg("--release");
+/// The inspector, built beside the tests.
+#[derive(Debug)]
+pub struct Inspector(PathBuf);
+
+impl Inspector {
+    /// Builds it, which can take long: do so before anything runs that does not live for ever.
+    ///
+    /// # Panics
+    /// If it does not build.
+    #[must_use]
+    pub fn build() -> Self {
+        // The test is `target/debug/deps/test`.
+        let test = env::current_exe().expect("the path of the test binary");
+        let profile = test.parent().and_then(Path::parent).expect("the profile's folder");
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+        cargo.current_dir(root()).args(["build", "--quiet", "-p", "zeroipc-inspect"]);
+        cargo.arg("--target-dir").arg(profile.parent().expect("the target folder"));
+        if profile.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().expect("cargo").success(), "the inspector does not build");
+        Inspector(profile.join("zeroipc-inspect"))
     }
-    assert!(cargo.status().expect("cargo").success(), "the inspector does not build");
-    let output = Command::new(profile.join("zeroipc-inspect")).args(arguments).output();
-    let output = output.expect("the inspector");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
+
+    /// Runs it; returns what it prints.
+    ///
+    /// # Panics
+    /// If it fails.
+    #[must_use]
+    pub fn run(&self, arguments: &[&OsStr]) -> String {
+        let output = Command::new(&self.0).args(arguments).output().expect("the inspector");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
 }
 
 /// Where the answers of its monitor go.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 use std::{env, fs, process};
 use zeroipc::{Array, Capability, Future, Geometry, Memory, NextError, Ring, Signal, Stream};
-use zeroipc_tests::machine::{inspect, Firmware, Machine};
+use zeroipc_tests::machine::{Firmware, Inspector, Machine};
 use zeroipc_tests::processes::watchdog;
 
 const ITEMS: u32 = 1_000_000;
@@ -28,6 +28,7 @@ fn a_core_without_compare_and_exchange() {
         emulator: "qemu-system-arm",
     };
     let Some(program) = firmware.build() else { return };
+    let inspector = Inspector::build();
     let _watchdog = watchdog(Duration::from_secs(200), "the Cortex-M0");
     let folder = Folder(env::temp_dir().join(format!("zeroipc-cortex-m0-{}", process::id())));
     fs::create_dir(&folder.0).unwrap();
@@ -60,7 +61,7 @@ fn a_core_without_compare_and_exchange() {
     assert!(kept.len() >= 7, "all but the oldest are kept: {kept:?}");
     assert!(kept.iter().rev().zip((0..ticks + missed).rev()).all(|(a, b)| *a == b), "{kept:?}");
 
-    let shown = inspect(&["show".as_ref(), "--file".as_ref(), file.as_ref()]);
+    let shown = inspector.run(&["show".as_ref(), "--file".as_ref(), file.as_ref()]);
     for kind in ["Ring", "Stream", "Signal", "Future", "Array", "loads and stores only"] {
         assert!(shown.contains(kind), "no {kind}:\n{shown}");
     }

@@ -52,6 +52,7 @@ impl<T> Private<T> {
 
     /// # Safety
     /// Only by the party that it belongs to, which holds no other reference to it.
+    #[allow(clippy::mut_from_ref)] // the contract says that there is one reference
     unsafe fn get(&'static self) -> Option<&'static mut T> {
         let place = self.0.get();
         // SAFETY: nobody else reaches it (contract).

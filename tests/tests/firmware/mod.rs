@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 use zeroipc::{Memory, Queue, Signal, WordSize};
 use zeroipc_firmware_pipeline::{names, Command, HostStatus, Places, Status};
-use zeroipc_tests::machine::{inspect, Firmware, Machine};
+use zeroipc_tests::machine::{Firmware, Inspector, Machine};
 use zeroipc_tests::processes::{part, watchdog, Party};
 use zeroipc_tests::scratch::Scratch;
 
@@ -114,6 +114,7 @@ pub(crate) fn exchange(test: &str, board: &Board) {
         return;
     }
     let Some(program) = board.firmware.build() else { return };
+    let inspector = Inspector::build();
     let _watchdog = watchdog(Duration::from_secs(300), "the exchange with a machine");
     let scratch = Scratch::new();
     let path = PathBuf::from(format!("/dev/shm{}", scratch.name()));
@@ -132,7 +133,7 @@ pub(crate) fn exchange(test: &str, board: &Board) {
         let flows = [zero.from_core, one.from_core, one.from_host, now.linux.readings];
         flows.iter().all(|items| *items >= MILLION) && others(now)
     });
-    show(board, &path);
+    show(&inspector, board, &path);
 
     // Linux dies, and another comes. The cores go on among themselves meanwhile.
     linux.kill();
@@ -176,10 +177,11 @@ fn others(now: &Now) -> bool {
 }
 
 /// The inspector sees the live regions.
-fn show(board: &Board, path: &Path) {
+fn show(inspector: &Inspector, board: &Board, path: &Path) {
     let at = |offset: u64| format!("--at={offset}");
-    let show =
-        |offset| inspect(&["show".as_ref(), "--file".as_ref(), path.as_ref(), at(offset).as_ref()]);
+    let show = |offset| {
+        inspector.run(&["show".as_ref(), "--file".as_ref(), path.as_ref(), at(offset).as_ref()])
+    };
     let device = show(board.places.device);
     let host = show(board.places.host);
     let shown = |text: &str, name: &str, kind: &str, word: WordSize| {
