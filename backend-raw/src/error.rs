@@ -5,6 +5,7 @@ use zeroipc_nostd::RegionError;
 
 /// Why a range of addresses cannot be shared, or holds no region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RawError {
     /// The address is null.

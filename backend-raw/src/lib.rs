@@ -38,7 +38,8 @@
 //!   anything at any time: that spoils data, not memory safety.
 //! - **Ordinary, coherent memory.** All parties see each other's writes without cache maintenance: no caches, or
 //!   coherent ones, or memory that is mapped uncached by all. Not device memory, on which wider or unaligned accesses fault.
-//!   Where caches are not coherent (STM32H7 between its cores, most DMA on Cortex-M7) map it uncached.
+//!   Where caches are not coherent (STM32H7 between its cores, most DMA on Cortex-M7) map it uncached, or, for Rings and Signals
+//!   only, maintain the cache: `RawRegion::create_incoherent` (feature `incoherent`).
 //! - **Atomic across the parties.** In a region of capability [`Cas`](zeroipc_nostd::Capability::Cas) compare-and-exchange
 //!   must exclude the other parties, not only this core's interrupts. Some buses and memories support no exclusive accesses
 //!   (PSRAM on RP2350), and some cores must be told to share them (`ACTLR.EXTEXCLALL` there). In doubt create the region as
@@ -73,6 +74,8 @@
 #[cfg(target_os = "linux")]
 extern crate std;
 
+#[cfg(any(feature = "cortex-m7", feature = "cortex-a"))]
+mod caches;
 mod error;
 mod heartbeat;
 #[cfg(target_os = "linux")]
@@ -81,9 +84,13 @@ mod range;
 mod self_test;
 mod wait;
 
+#[cfg(all(feature = "cortex-a", target_arch = "aarch64"))]
+pub use caches::CortexA;
+#[cfg(feature = "cortex-m7")]
+pub use caches::CortexM7;
 pub use error::RawError;
 pub use heartbeat::{Heartbeats, Pulse, Resets, Silence};
 pub use range::RawRegion;
 pub use self_test::{Proven, SelfTest, SelfTestError, Side};
 pub use wait::{send_event, wait_for_event, Bell, Wfe};
-pub use zeroipc_nostd::Spin;
+pub use zeroipc_nostd::{CacheMaintenance, NoCache, Spin};

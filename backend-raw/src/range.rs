@@ -177,6 +177,33 @@ impl RawRegion {
         Ok(Region::open(self.span()?)?)
     }
 
+    /// [`RawRegion::create`] in memory that caches do not keep coherent ([`Region::create_incoherent`]): for Rings and Signals.
+    ///
+    /// # Errors
+    /// [`RawError::Region`], [`RawError::UnevenLength`] if the range does not end with a line.
+    #[cfg(feature = "incoherent")]
+    pub fn create_incoherent<'r>(
+        &'r self,
+        options: &FormatOptions,
+        caches: &'r dyn zeroipc_nostd::CacheMaintenance,
+    ) -> Result<Region<'r>, RawError> {
+        self.check_line(caches.line() as usize)?;
+        Ok(Region::create_incoherent(self.span()?, options, caches)?)
+    }
+
+    /// Opens what another party created by [`RawRegion::create_incoherent`].
+    ///
+    /// # Errors
+    /// As [`RawRegion::open`], and as [`RawRegion::create_incoherent`].
+    #[cfg(feature = "incoherent")]
+    pub fn open_incoherent<'r>(
+        &'r self,
+        caches: &'r dyn zeroipc_nostd::CacheMaintenance,
+    ) -> Result<Region<'r>, RawError> {
+        self.check_line(caches.line() as usize)?;
+        Ok(Region::open_incoherent(self.span()?, caches)?)
+    }
+
     /// Opens it for looking only: works on memory that this party may only read.
     ///
     /// # Errors

@@ -75,6 +75,7 @@ impl Default for SelfTest {
 
 /// What a self-test found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Proven {
     /// What the memory may be used with: for [`FormatOptions::capability`](zeroipc_nostd::FormatOptions::capability).
     pub capability: Capability,
@@ -84,6 +85,7 @@ pub struct Proven {
 
 /// Why memory is not fit to be shared as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SelfTestError {
     /// The range is too short, or the lines are.

@@ -49,7 +49,8 @@ impl Wait for Wfe {
     }
 
     fn wait(&self, word: WaitWord<'_>, expected: u32, deadline: u64) {
-        while word.load() == expected && self.now() < deadline {
+        // Once: the caller looks again. In an incoherent region the word never changes, and the event alone is the news.
+        if word.load() == expected && self.now() < deadline {
             wait_for_event();
         }
     }
@@ -159,7 +160,8 @@ where
 
     fn wait(&self, word: WaitWord<'_>, expected: u32, deadline: u64) {
         let nothing_yet = || word.load() == expected && self.now() < deadline;
-        while nothing_yet() {
+        // Once: the caller looks again. In an incoherent region the word never changes, and the ring alone is the news.
+        if nothing_yet() {
             (self.rest)(&nothing_yet);
             spin_loop();
         }

@@ -6,6 +6,7 @@ use core::fmt;
 
 /// The width of counters, sequence numbers and tagged words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum WordSize {
     /// 4 bytes: what a 32-bit microcontroller can use.
     Four,
@@ -41,6 +42,7 @@ impl WordSize {
 /// # Ok::<(), zeroipc_nostd::RegionError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Geometry {
     word: WordSize,
     line: u8,

@@ -17,6 +17,7 @@ pub(crate) const UNKNOWN_PARTY: u32 = (1 << PARTY_BITS) - 1;
 /// holder's death. A region without numbers (see [`Region::with_party`](crate::Region::with_party)) works, but then nobody
 /// can learn that a lock's owner is dead.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PartyId(NonZeroU32);
 
 impl PartyId {

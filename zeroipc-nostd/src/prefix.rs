@@ -128,6 +128,16 @@ impl fmt::Debug for Kind {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Kind {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match self.known() {
+            Some(name) => defmt::write!(f, "{=str}", name),
+            None => defmt::write!(f, "{=[u8; 4]:a}", self.bytes()),
+        }
+    }
+}
+
 /// The prefix, as read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Prefix {

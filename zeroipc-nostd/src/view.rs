@@ -35,6 +35,7 @@ pub struct View<'a> {
 
 /// What a structure says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StructureInfo {
     /// Its kind.
     pub kind: Kind,

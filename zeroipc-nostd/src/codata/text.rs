@@ -115,3 +115,10 @@ impl fmt::Display for FailureText {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for FailureText {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{}", defmt::Display2Format(self));
+    }
+}

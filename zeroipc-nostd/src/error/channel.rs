@@ -12,6 +12,7 @@ const DRAINED: &str = "closed: all that was sent has been received";
 
 /// Why [`Channel::try_send`](crate::Channel::try_send) did not send; the value is given back.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TrySendError<T> {
     /// No room; of a rendezvous: nobody waits to receive.
@@ -38,6 +39,7 @@ impl<T> fmt::Display for TrySendError<T> {
 
 /// Why a waiting send did not send; the value is given back, and was certainly not received.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SendError<T> {
     /// The channel is closed.
@@ -67,6 +69,7 @@ impl<T> fmt::Display for SendError<T> {
 
 /// Why [`Channel::try_recv`](crate::Channel::try_recv) received nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TryRecvError {
     /// Nothing there; of a rendezvous: nobody offers.
@@ -94,6 +97,7 @@ impl core::error::Error for TryRecvError {}
 
 /// Why a waiting receive gave no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RecvError {
     /// The channel is closed, and all that was sent has been received.
@@ -124,6 +128,7 @@ impl core::error::Error for RecvError {}
 
 /// Why nothing was selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SelectError {
     /// The time was up, and none of the cases could be done. Nothing was.

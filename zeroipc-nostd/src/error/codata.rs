@@ -9,6 +9,7 @@ const CORRUPT: &str = "corrupt: a peer has spoilt the structure; recreate the re
 
 /// Why a future gave no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FutureError {
     /// Nobody has settled it yet.
@@ -57,6 +58,7 @@ impl core::error::Error for FutureError {}
 
 /// Why a promise was not given, or not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum PromiseError {
     /// Another handle has the role.
@@ -94,6 +96,7 @@ impl core::error::Error for PromiseError {}
 
 /// Why a lazy value was not to be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum LazyError {
     /// Its evaluation failed. That is kept until somebody invalidates it.
@@ -138,6 +141,7 @@ impl core::error::Error for LazyError {}
 
 /// Why there was no next value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum NextError {
     /// None yet.

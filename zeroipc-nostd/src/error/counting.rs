@@ -9,6 +9,7 @@ const CONTENDED: &str = "other parties change it without end; try again";
 
 /// Why no permit was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TryAcquireError {
     /// Fewer are free than were asked for. Exact: so it was at one moment of the call.
     NoPermits,
@@ -38,6 +39,7 @@ impl core::error::Error for TryAcquireError {}
 
 /// Why a wait for permits ended without them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AcquireError {
     /// The time was up.
     Timeout,
@@ -77,6 +79,7 @@ impl core::error::Error for AcquireError {}
 
 /// Why permits were not given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ReleaseError {
     /// More would be free than there may be: somebody gave back what was not taken. Nothing was released.
     AboveMax {
@@ -105,6 +108,7 @@ impl core::error::Error for ReleaseError {}
 
 /// Why a latch was not counted down. Nothing was counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CountDownError {
     /// Less is left than was to be counted.
     BelowZero {
@@ -136,6 +140,7 @@ impl core::error::Error for CountDownError {}
 
 /// Why an arrival at a latch, with a wait for the others, failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ArriveError {
     /// It was not counted.
     Count(CountDownError),
@@ -175,6 +180,7 @@ impl core::error::Error for ArriveError {
 
 /// Why a party's counter of a latch was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PartyError {
     /// The latch has no such party.
     OutOfBounds {
@@ -198,6 +204,7 @@ impl core::error::Error for PartyError {}
 
 /// All places of a barrier are taken, and nobody who has one is known to be dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoPlace {
     /// How many there are.
     pub participants: u32,
@@ -213,6 +220,7 @@ impl core::error::Error for NoPlace {}
 
 /// Why a wait at a barrier ended before all had arrived. This party's arrival was withdrawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum BarrierError {
     /// The time was up.
     Timeout,
@@ -251,6 +259,7 @@ impl core::error::Error for BarrierError {}
 
 /// Why a once was not run, and is not done either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum OnceError {
     /// Another runs it.
     Running {

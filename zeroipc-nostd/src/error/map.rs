@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Why an operation on a [`Map`](crate::Map) or a [`Set`](crate::Set) was not done. The structure is as if it had not been called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum MapError {
     /// No room for another key. Exact: at one moment during the call the key was not there and at least as many keys were
     /// as the capacity says.

@@ -31,6 +31,7 @@ pub(super) use error_with_value;
 
 /// Why a value was not pushed; it is given back.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PushError<T> {
     /// No room. Exact: at one moment during the call every place was taken (by values or by pushes in progress).
     Full(T),
@@ -76,6 +77,7 @@ impl<T> fmt::Display for PushError<T> {
 
 /// Why no value was popped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PopError {
     /// Nothing there. Exact: at one moment during the call nothing was in it whose push was done.
     Empty,
@@ -102,6 +104,7 @@ impl core::error::Error for PopError {}
 
 /// Why a slot of a Pool was not given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PoolError {
     /// No slot is free: each was taken when it was looked at.
     Full,
@@ -128,6 +131,7 @@ impl core::error::Error for PoolError {}
 
 /// An index at or beyond the length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct IndexOutOfBounds {
     /// The index.
     pub index: usize,
@@ -145,6 +149,7 @@ impl core::error::Error for IndexOutOfBounds {}
 
 /// Why an element of an Array was not updated in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum UpdateError {
     /// There is no such element.
@@ -184,6 +189,7 @@ impl core::error::Error for UpdateError {
 
 /// The role (producer or consumer of a Ring) is held by another handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RoleTaken;
 
 impl fmt::Display for RoleTaken {
@@ -196,6 +202,7 @@ impl core::error::Error for RoleTaken {}
 
 /// Why a waiting push ended without having pushed; the value is given back.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PushTimeoutError<T> {
     /// The time was up and there was still no room.
     Timeout(T),
@@ -218,6 +225,7 @@ impl<T> fmt::Display for PushTimeoutError<T> {
 
 /// Why a waiting pop ended without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PopTimeoutError {
     /// The time was up and nothing had come.
     Timeout,

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Why a region could not be created or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RegionError {
     /// The address is null.
@@ -132,6 +133,7 @@ impl core::error::Error for RegionError {}
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum NameError {
     /// It has no characters.

@@ -8,6 +8,7 @@ const CORRUPT: &str = "corrupt: a peer has spoilt the structure; recreate the re
 
 /// Why a call brought no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum CallError {
     /// There is no answer yet.
@@ -59,6 +60,7 @@ impl core::error::Error for CallError {}
 
 /// Why an answer reached nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ReplyError {
     /// The client had cancelled the call: it did not want to wait any longer.

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Why an operation on a [`Signal`](crate::Signal) did not do what it was asked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SignalError {
     /// Others set the value without end while this call tried. Nothing was changed; trying again is harmless.

@@ -5,6 +5,7 @@ use core::fmt;
 
 /// Why a value was not published; it is given back.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EmitError<T> {
     /// A registered subscriber has not taken the value that this one would overwrite.
@@ -94,6 +95,7 @@ impl<T> core::error::Error for EmitError<T> {}
 
 /// Why a party could not subscribe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SubscribeError {
     /// All places for registered subscribers are taken.
@@ -131,6 +133,7 @@ impl core::error::Error for SubscribeError {}
 
 /// Why a party could not become the publisher, or close the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum PublisherError {
     /// Another handle has the role.

@@ -7,6 +7,7 @@ use core::fmt;
 
 /// Why a structure could not be created or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum StructureError {
     /// The name is not valid.

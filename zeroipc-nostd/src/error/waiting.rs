@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Why a wait ended without what was waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum WaitError {
     /// The time was up.
     Timeout,

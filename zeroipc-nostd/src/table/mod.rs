@@ -43,6 +43,7 @@ pub(crate) const RECORD_NAME: Name = Name::known(b".region");
 
 /// The table's versions that this library writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TableVersion {
     /// 4-byte offsets and sizes: regions below 4 GiB.
     V1,
@@ -93,6 +94,7 @@ impl TableVersion {
 
 /// What an entry says, checked against the region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Entry {
     /// Its place in the table.
     pub index: u32,
@@ -106,6 +108,7 @@ pub struct Entry {
 
 /// An entry that contradicts itself or the region; a peer has spoilt it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BadEntry {
     /// Its place in the table.
     pub index: u32,

@@ -23,6 +23,7 @@ const FLAG_INCOHERENT: u32 = 4;
 
 /// What the parties of a region may use on its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Capability {
     /// Loads and stores alone: some party (a Cortex-M0+, a bus without exclusives) has nothing more. One party creates
     /// all structures, and only those that need no more can be created.
