@@ -1,4 +1,6 @@
 //! The command line: what may be said, and nothing of what it means. Help, man pages and completions come from here.
+// The help texts are for people at a terminal: `f32[3]` is no link.
+#![allow(rustdoc::broken_intra_doc_links)]
 
 use crate::monitor::Type;
 use clap::{Args, Parser, Subcommand};
