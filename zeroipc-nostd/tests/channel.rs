@@ -1,12 +1,13 @@
 //! Channel against a model, with a buffer and without, what it refuses, and threads that meet.
 #![cfg(not(loom))]
 
+#[macro_use]
 mod elements;
 mod memory;
 mod mortals;
 mod sleeper;
 
-use elements::{Pose, Sample};
+use elements::Sample;
 use memory::{geometries, Memory};
 use mortals::Mortals;
 use proptest::prelude::*;
@@ -117,12 +118,11 @@ proptest! {
     #[test]
     fn a_channel_is_a_queue_that_can_be_closed(
         geometry in prop::sample::select(geometries()),
+        which in 0..elements::TYPES,
         capacity in 0_usize..12,
         steps in steps(),
     ) {
-        agrees::<u32>(geometry, capacity, &steps);
-        agrees::<Pose>(geometry, capacity, &steps);
-        agrees::<[u8; 3]>(geometry, capacity, &steps);
+        for_type!(which, agrees(geometry, capacity, &steps));
     }
 }
 
