@@ -190,7 +190,7 @@ impl<'a> Span<'a> {
     pub(crate) fn shared<T: Element>(&self, offset: u64, count: usize) -> Option<Shared<'a, T>> {
         let size = size_of::<T>();
         let words = if size == 8 {
-            ByWord::W8(self.words(offset, 8, count)?)
+            ByWord::wide(self.words(offset, 8, count)?)?
         } else {
             assert!(size % 4 == 0, "the model has no words of less than 4 bytes");
             ByWord::W4(self.words(offset, 4, count.checked_mul(size / 4)?)?)
@@ -548,7 +548,7 @@ impl<'a, T: Element> Shared<'a, T> {
     pub(crate) fn load(&self, index: usize) -> Option<T> {
         let mut bytes = Vec::new();
         match self.words {
-            ByWord::W8(words) => bytes.extend(words.get(index)?.load(Acquire).to_le_bytes()),
+            ByWord::W8(words, _) => bytes.extend(words.get(index)?.load(Acquire).to_le_bytes()),
             ByWord::W4(words) => {
                 let per = size_of::<T>() / 4;
                 for word in 0..per {
@@ -562,7 +562,7 @@ impl<'a, T: Element> Shared<'a, T> {
     pub(crate) fn store(&self, index: usize, value: &T) -> bool {
         let bytes = value.as_bytes();
         match self.words {
-            ByWord::W8(words) => {
+            ByWord::W8(words, _) => {
                 let (Some(at), Ok(bytes)) = (words.get(index), bytes.try_into()) else {
                     return false;
                 };
