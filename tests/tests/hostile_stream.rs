@@ -117,7 +117,7 @@ fn use_stream<T: Element + std::fmt::Debug>(stream: Stream<'_, T>) {
     let _ = stream.emit_with(value, &SPIN, Some(0)).is_ok();
     let _ = (stream.len(), stream.is_closed(), stream.remove_dead_subscribers());
     let _ = (stream.oldest_sequence(), stream.registered_subscribers(), stream.capacity());
-    if at % 3 == 0 {
+    if at.is_multiple_of(3) {
         let _ = stream.close().is_ok();
     }
 }

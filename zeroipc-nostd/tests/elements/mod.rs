@@ -78,6 +78,7 @@ impl Sample for Frame {
 pub const TYPES: usize = 10;
 
 /// Calls `$function::<T>($args)` with the element type number `$which`.
+#[allow(unused_macros)] // not all tests are for all types
 macro_rules! for_type {
     ($which:expr, $function:ident($($args:expr),*)) => {
         match $which {
