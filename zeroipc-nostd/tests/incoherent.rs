@@ -4,6 +4,7 @@
 //! Each party has a buffer of its own, which is what its processor sees of the region, and memory is a third one. At each
 //! maintenance call the other party may go on. Every kind of call is left out once, which must be noticed.
 #![cfg(all(feature = "incoherent", not(any(loom, zeroipc_fault))))]
+#![allow(clippy::single_range_in_vec_init, clippy::type_complexity)] // ranges of bytes, of which some kinds of call have one
 
 use std::fmt;
 use std::ops::Range;
