@@ -12,6 +12,7 @@ use zeroipc_nostd::{
     Event, EventMode, FormatOptions, Queue, Region, Semaphore, Spin, WakerTable, WithReactor,
 };
 
+#[allow(clippy::incompatible_msrv)] // a test: `Waker::noop` is of 1.85
 fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
