@@ -26,7 +26,7 @@ fn to_fahrenheit(n: u64) -> u64 {
 }
 
 fn is_warm(n: &u64) -> bool {
-    n % 3 == 0
+    n.is_multiple_of(3)
 }
 
 fn statistics(state: &mut [u64; 3], n: u64) -> Option<[u64; 2]> {
