@@ -57,7 +57,7 @@ fn run() -> Option<()> {
         }
         opaque(future.try_get().ok()?);
         opaque(lazy.peek()?);
-        semaphore.try_acquire().ok()?;
+        drop(semaphore.try_acquire().ok()?);
         opaque(mutex.try_lock().ok()?.load());
         opaque(rwlock.try_read().ok()?.load());
         opaque(monitor.try_lock().ok()?.load());
