@@ -226,7 +226,7 @@ impl<'a, T: Element> Pool<'a, T> {
     #[inline]
     pub fn try_alloc(&self) -> Result<Loan<'_, T>, PoolError> {
         let hint = self.hint.load(Relaxed);
-        let first = if hint < self.capacity { hint } else { hint % self.capacity };
+        let first = if hint < self.capacity { hint } else { hint % self.capacity.max(1) };
         if self.take(first) {
             self.hint.store(first + 1, Relaxed);
             return Ok(Loan::new(self, first));

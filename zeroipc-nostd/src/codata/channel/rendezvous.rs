@@ -61,6 +61,7 @@ use crate::party::Membership;
 use crate::prefix::Prefix;
 use crate::sync::{fence_after_rmw, look_again, scattered, AnyWord, Atomic, Racy, Span};
 use crate::wait::{EventCount, Notifier};
+use core::num::NonZeroUsize;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 const OWNER: u64 = 8;
@@ -223,8 +224,10 @@ impl<'a> Places<'a> {
     /// Bounded: there are at most 32.
     fn indices(&self, shown: u32) -> impl Iterator<Item = usize> {
         let (count, start) = (self.count, scattered());
+        // Not 0, which the compiler cannot know: a remainder that may fail would link the machinery of panics.
+        let modulus = NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
         (0..count)
-            .map(move |nth| (start % count + nth) % count)
+            .map(move |nth| (start % modulus + nth) % modulus)
             .filter(move |at| shown >> at & 1 != 0)
     }
 

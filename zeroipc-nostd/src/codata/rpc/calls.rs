@@ -100,7 +100,7 @@ impl<'a, Req: Element, Resp: Element> Calls<'a, Req, Resp> {
     /// Where a new client or server begins to look: parties, and the handles of one party, begin at different places.
     pub(super) fn first(&self) -> usize {
         let party = self.membership.me.map_or(0, |me| me.number() as usize);
-        party.wrapping_add(crate::sync::scattered()) % self.capacity
+        party.wrapping_add(crate::sync::scattered()) % self.capacity.max(1)
     }
 
     fn state(&self, place: usize) -> State {

@@ -522,7 +522,7 @@ impl Layout {
         let value_in_cell = align_up(word, elem_align)?;
         let stride = align_up(value_in_cell + elem, line)?;
         // The bits of the highest number, and at least those that the marks of a stamp take.
-        let bits = (slots - 1).ilog2() + 1;
+        let bits = slots.checked_sub(1)?.checked_ilog2()? + 1;
         let size = cells.checked_add(stride.checked_mul(slots)?)?;
         Some(Layout { current, cells, value_in_cell, stride, slots, bits: bits.max(2), size })
     }
