@@ -145,7 +145,7 @@ fn a_sleeper_is_woken_by_each() {
 
 #[test]
 fn waiting_takes_no_processor_time() {
-    const WAIT: Duration = Duration::from_secs(2);
+    const WAIT: Duration = Duration::from_secs(5);
     const TEST: &str = "waiting_takes_no_processor_time";
     if let Some(part) = part() {
         let memory = Memory::open(&part.region).unwrap();
