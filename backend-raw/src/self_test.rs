@@ -314,7 +314,7 @@ impl Run<'_> {
             self.counter.store(0, Relaxed);
         }
         self.together()?;
-        let (mut count, mut met, mut failures) = (0, 0, 0);
+        let (mut count, mut met, mut refused) = (0, 0, 0);
         let mut seen = self.counter.load(Relaxed);
         // Until they met often, or it is clear that they never will.
         while count < self.how.rounds || (met < 16 && count < self.how.rounds.saturating_mul(64)) {
@@ -322,24 +322,27 @@ impl Run<'_> {
                 Ok(()) => {
                     count += 1;
                     seen = seen.wrapping_add(1);
-                    failures = 0;
+                    refused = 0;
                 }
-                Err(found) => {
-                    met += u32::from(found != seen);
+                // The other was faster, maybe many times in a row: its own counting ends.
+                Err(found) if found != seen => {
+                    met += 1;
                     seen = found;
-                    failures += 1;
-                    // Where exclusives never succeed.
-                    if failures > 1000 {
-                        break;
-                    }
                 }
+                Err(_) => refused += 1,
+            }
+            // Where exclusives never succeed; and where somebody who does not keep to the rules never lets us.
+            if refused > 1000 || met > self.how.patience {
+                // One too many, by which both sides see that it was given up.
+                count = count.wrapping_add(1);
+                break;
             }
         }
         self.mine.count.store(count, Relaxed);
         self.mine.met.store(met, Relaxed);
         self.together()?;
         let both = count.wrapping_add(self.theirs.count.load(Relaxed));
-        let exact = self.counter.load(Relaxed) == both && failures <= 1000;
+        let exact = self.counter.load(Relaxed) == both;
         // Both sides come to the same result, so that they format and open alike.
         let all = met.saturating_add(self.theirs.met.load(Relaxed));
         self.together()?;
