@@ -11,11 +11,15 @@ use crate::hop::pause;
 pub(crate) trait Sender<T> {
     /// Sends unless there is no room; whether it was sent.
     fn try_send(&mut self, value: T) -> bool;
+    /// What can be done before there is something to send.
+    fn get_ready(&mut self) {}
 }
 
 /// The receiving end of something.
 pub(crate) trait Receiver<T> {
     fn try_receive(&mut self) -> Option<T>;
+    /// What is to be done before the next is received.
+    fn tidy(&mut self) {}
 }
 
 /// A value that carries a number in all of its bytes, so that a lost, doubled, swapped or torn one is noticed.

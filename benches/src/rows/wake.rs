@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use rustix::thread::futex;
 use rustix::time::{clock_gettime, ClockId};
-use zeroipc_nostd::{try_select, Channel, Event, EventMode, Future, Region, Selectable, WaitError};
+use zeroipc_nostd::{
+    try_select, Channel, Event, EventMode, Future, Promise, Region, Selectable, WaitError,
+};
 use zeroipc_posix::Futex;
 
 use super::{failed, region, Row, Target, Unit};
@@ -36,7 +38,7 @@ pub(super) const ROWS: [Row; 9] = [
     asleep("channel-asleep", |plan| sleep(plan, channel::<true>(sleeping()?)?)),
     asleep("rendezvous-asleep", |plan| sleep(plan, rendezvous::<true>(sleeping()?)?)),
     asleep("event-asleep", |plan| sleep(plan, event::<true>(sleeping()?)?)),
-    asleep("future-asleep", |plan| sleep(plan, future::<true>(sleeping()?)?)),
+    asleep("future-asleep", |plan| sleep(plan, promised(sleeping()?)?)),
     Row {
         name: "select-16-channels",
         peer: "crossbeam-channel",
@@ -189,6 +191,45 @@ impl<const WAITS: bool> Receiver<u64> for End<Answer, WAITS> {
     }
 }
 
+/// A future of which the promise was taken, and is begun anew, while nobody waits.
+#[derive(Debug)]
+struct Promised {
+    future: Answer,
+    promise: Option<Promise<'static, u64>>,
+}
+
+fn promised(region: Region<'static>) -> Result<Pair<Promised, Promised, true>, Failure> {
+    let future = Future::create(region, "future").map_err(failed)?;
+    let end = || End(Promised { future, promise: None });
+    Ok((end(), end()))
+}
+
+impl Sender<u64> for End<Promised, true> {
+    fn get_ready(&mut self) {
+        self.0.promise = self.0.future.promise().ok();
+    }
+
+    #[inline(always)]
+    fn try_send(&mut self, value: u64) -> bool {
+        let sent = self.0.promise.take().is_some_and(|promise| promise.set(value).is_ok());
+        self.0.future = self.0.future.at_generation(self.0.future.generation() + 1);
+        sent
+    }
+}
+
+impl Receiver<u64> for End<Promised, true> {
+    #[inline(always)]
+    fn try_receive(&mut self) -> Option<u64> {
+        self.0.future.get().ok()
+    }
+
+    fn tidy(&mut self) {
+        if let Ok(next) = self.0.future.reset() {
+            self.0.future = next;
+        }
+    }
+}
+
 /// So long is the waiter idle before it is woken: 5 ms, and some for being slow to fall asleep.
 const IDLE: Duration = Duration::from_millis(6);
 
@@ -268,6 +309,7 @@ fn lie(bed: &Bed, receiver: &mut impl Receiver<u64>) {
         if value != Some(turn) {
             bed.wrong.store(true, Release);
         }
+        receiver.tidy();
         bed.hop.follow();
         wait_for(&bed.word, turn as u32);
         bed.lost.store(times_lost(), Release);
@@ -283,6 +325,7 @@ fn wake(bed: &Bed, budget: Duration, sender: &mut impl Sender<u64>) {
     let mut lost = 0;
     for (turn, figures) in (1_u64..).zip(&bed.figures) {
         let last = turn as usize == MOST || start.elapsed() >= budget;
+        sender.get_ready();
         let ours = until_awake(bed, || _ = sender.try_send(black_box(turn)));
         let hop = bed.hop.lead();
         let peer = until_awake(bed, || {

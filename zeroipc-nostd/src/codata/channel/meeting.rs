@@ -74,11 +74,24 @@ impl<'a, T: Element> Meeting<'_, 'a, T> {
         };
         self.rendezvous.write(place, &value);
         let sent = self.open(Side::Senders, place).and_then(|home| {
-            self.rendezvous.ring_one();
+            if self.rendezvous.ring_one() {
+                self.watch(&home, limit);
+            }
             self.until_met(&home, limit, || None, |_| Ok(()))
         });
         self.rendezvous.free(Side::Senders, place);
         sent.map_err(|unmet| unmet.sending(value))
+    }
+
+    /// Looks on while a receiver wakes up, which takes longer than one usually looks before going to sleep: otherwise each of the two
+    /// would have to wake the other.
+    fn watch(&self, home: &Home<'a>, limit: Limit<'_>) {
+        for spin in 0..limit.waiter.spins().saturating_mul(4) {
+            if !matches!(home.met(), Met::NotYet) || (spin % 16 == 15 && limit.is_over()) {
+                return;
+            }
+            relax();
+        }
     }
 
     /// Looks for a while before it takes a place, which costs about ten read-modify-writes (measured: 2 hops).

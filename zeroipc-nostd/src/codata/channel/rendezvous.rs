@@ -511,21 +511,22 @@ impl<'a, T: Element> Rendezvous<'a, T> {
     }
 
     /// Tells one receiver that is asleep that there is an offer. The caller has just shown it, or found one that somebody else could
-    /// have been told of.
-    pub(crate) fn ring_one(&self) {
+    /// have been told of. Whether there was one.
+    pub(crate) fn ring_one(&self) -> bool {
         fence_after_rmw();
         // Acquire: where their claim words are.
         let shown = self.receivers.shown.load(Acquire);
         if shown == 0 {
-            return;
+            return false;
         }
         for index in self.receivers.indices(shown) {
             let place = self.place(Side::Receivers, index);
             let home = place.and_then(|place| place.home(self.region, self.receivers.wide));
             if home.is_some_and(|home| home.bell().notify_asleep(self.notifier)) {
-                return;
+                return true;
             }
         }
+        false
     }
 
     /// Tells all that wait. The caller has just closed the channel.
