@@ -519,12 +519,17 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         if !self.form.is_beyond(self.entry(next).load(Acquire), self.form.free(next)) {
             return Err(PopError::Empty);
         }
-        let spare = self.spares.take().ok_or(PopError::Blocked)?;
+        self.displace(ticket, word, entry).ok_or(PopError::Blocked)
+    }
+
+    /// Puts a spare slot in the place of the push that has claimed `ticket`, unless it moved on; `None` if there is no spare.
+    fn displace(&self, ticket: W, word: Atomic<'a, W>, entry: W) -> Option<()> {
+        let spare = self.spares.take()?;
         let skipped = self.form.skipped(ticket, spare);
         if word.compare_exchange(entry, skipped, AcqRel, Acquire).is_err() {
             self.spares.give(spare);
         }
-        Ok(())
+        Some(())
     }
 
     /// See the [module](self).
@@ -541,13 +546,8 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
                 ticket = self.first_after(ticket, Form::ready);
                 self.move_head(ticket);
             } else if self.form.is_in(entry, self.form.claimed(ticket)) {
-                if look_again(&mut looks) {
-                    continue;
-                }
-                let spare = self.spares.take().ok_or(Unsealed::Blocked)?;
-                let skipped = self.form.skipped(ticket, spare);
-                if word.compare_exchange(entry, skipped, AcqRel, Acquire).is_err() {
-                    self.spares.give(spare);
+                if !look_again(&mut looks) {
+                    self.displace(ticket, word, entry).ok_or(Unsealed::Blocked)?;
                 }
             } else if self.form.is_in(entry, self.form.free(ticket)) {
                 // Release: who is refused by it sees what we have seen, the closed word included.

@@ -36,7 +36,7 @@ use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
 use crate::sync::{by_word, ByWord, Span, Wide};
 use crate::table::block_bytes;
-use crate::wait::{deadline_after, Announce, EventCount, Notifier, Wait, WaitWord};
+use crate::wait::{deadline_after, Announce, EventCount, Notifier, Wait};
 use ::core::time::Duration;
 
 const ITEMS: u64 = 24;
@@ -272,11 +272,6 @@ impl<'a, T: Element> Queue<'a, T> {
     /// [`PopTimeoutError::Timeout`], never before the deadline; [`PopTimeoutError::Corrupt`].
     pub fn pop_with(&self, waiter: &dyn Wait, deadline: Option<u64>) -> Result<T, PopTimeoutError> {
         self.items.wait_to_pop(waiter, deadline, || self.try_pop())
-    }
-
-    /// Announces a sleeper for elements.
-    pub(crate) fn announced_for_items(&self) -> (WaitWord<'a>, u32) {
-        self.items.announced()
     }
 
     /// What consumers sleep on.

@@ -1,6 +1,6 @@
 //! What a task waits by: any of the waiting protocols, as a value.
 
-use super::{Announce, Broadcast, Doorbell, EventCount, Notifier, Wait, WaitWord};
+use super::{Broadcast, Doorbell, EventCount, Notifier, Wait, WaitWord};
 use crate::asynchronous::Wakes;
 use crate::sync::Atomic;
 use core::sync::atomic::Ordering::Acquire;
@@ -39,14 +39,12 @@ impl<'a> Bell<'a> {
         Bell(Protocol::Unannounced(word))
     }
 
-    /// As [`Announce::announce`]; the word lives as long as the region.
+    /// As [`Announce::announce`](super::Announce::announce); the word lives as long as the region.
     pub(crate) fn announce(self, waiter: &dyn Wait) -> (WaitWord<'a>, u32) {
         match self.0 {
-            Protocol::One(count) | Protocol::All(count) => {
-                (WaitWord(count.word), count.announce(waiter).1)
-            }
-            Protocol::Only(bell) => (WaitWord(bell.rung), bell.announce(waiter).1),
-            Protocol::Broadcast(bell) => (WaitWord(bell.rung), bell.announce(waiter).1),
+            Protocol::One(count) | Protocol::All(count) => count.announced(),
+            Protocol::Only(bell) => bell.announced(waiter),
+            Protocol::Broadcast(bell) => bell.announced(waiter),
             Protocol::Unannounced(word) => (WaitWord(word), word.load(Acquire)),
         }
     }

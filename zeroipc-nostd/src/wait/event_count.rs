@@ -22,7 +22,7 @@ const EPOCH: u32 = 2;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventCount<'a> {
-    pub(super) word: Atomic<'a, u32>,
+    word: Atomic<'a, u32>,
 }
 
 impl<'a> EventCount<'a> {
@@ -33,15 +33,11 @@ impl<'a> EventCount<'a> {
     /// Wakes one sleeper, if there may be one. The caller published by a read-modify-write just before.
     #[inline(always)]
     pub(crate) fn notify(&self, notifier: Notifier<'_>) {
-        let Some(notifier) = notifier.wait else { return };
-        fence_after_rmw();
-        let word = self.word.load(Relaxed);
-        if word & SLEEPERS != 0 {
-            self.wake(notifier, word);
-        }
+        self.notify_asleep(notifier);
     }
 
     /// As [`EventCount::notify`]; returns whether somebody was asleep.
+    #[inline(always)]
     pub(crate) fn notify_asleep(&self, notifier: Notifier<'_>) -> bool {
         let Some(notifier) = notifier.wait else { return false };
         fence_after_rmw();

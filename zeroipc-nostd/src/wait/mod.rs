@@ -222,7 +222,7 @@ pub(crate) trait Announce {
         deadline: Option<u64>,
         mut attempt: impl FnMut() -> Option<R>,
     ) -> Option<R> {
-        if let Looked::Over(result) = look(waiter, deadline, &mut attempt) {
+        if let Looked::Over(result) = look(waiter, deadline, waiter.spins(), &mut attempt) {
             return result;
         }
         loop {
@@ -246,7 +246,7 @@ pub(crate) fn wait_for_any<'a, R>(
     mut announce: impl FnMut(&dyn Wait, &mut WaitSet<'a>),
     mut attempt: impl FnMut() -> Option<R>,
 ) -> Option<R> {
-    if let Looked::Over(result) = look(waiter, deadline, &mut attempt) {
+    if let Looked::Over(result) = look(waiter, deadline, waiter.spins(), &mut attempt) {
         return result;
     }
     let mut set = WaitSet::new();
@@ -271,14 +271,15 @@ pub(crate) enum Looked<R> {
     Nothing,
 }
 
-/// Looks as often as the waiter says.
+/// Looks `spins` times, with a pause after each look.
 pub(crate) fn look<R>(
     waiter: &dyn Wait,
     deadline: Option<u64>,
+    spins: u32,
     attempt: &mut impl FnMut() -> Option<R>,
 ) -> Looked<R> {
     // One in sixteen spins looks at the clock: short deadlines hold, and the clock does not slow the rest.
-    for spin in 0..waiter.spins() {
+    for spin in 0..spins {
         if let Some(result) = attempt() {
             return Looked::Over(Some(result));
         }

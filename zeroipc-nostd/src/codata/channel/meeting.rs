@@ -4,8 +4,8 @@ use super::claim::{Home, Met};
 use super::rendezvous::{Refused, Rendezvous, Side, Taken};
 use crate::element::Element;
 use crate::error::{RecvError, SendError, TrySendError};
-use crate::sync::{relax, Atomic};
-use crate::wait::{Announce, Limit};
+use crate::sync::Atomic;
+use crate::wait::{look, Announce, Limit, Looked};
 use core::sync::atomic::Ordering::Acquire;
 
 /// The two things of a channel that this needs.
@@ -86,30 +86,24 @@ impl<'a, T: Element> Meeting<'_, 'a, T> {
     /// Looks on while a receiver wakes up, which takes longer than one usually looks before going to sleep: otherwise each of the two
     /// would have to wake the other.
     fn watch(&self, home: &Home<'a>, limit: Limit<'_>) {
-        for spin in 0..limit.waiter.spins().saturating_mul(4) {
-            if !matches!(home.met(), Met::NotYet) || (spin % 16 == 15 && limit.is_over()) {
-                return;
-            }
-            relax();
-        }
+        let spins = limit.waiter.spins().saturating_mul(4);
+        let mut met = || (!matches!(home.met(), Met::NotYet)).then_some(());
+        // Whatever came of it: `until_met` looks again.
+        look(limit.waiter, limit.deadline, spins, &mut met);
     }
 
     /// Looks for a while before it takes a place, which costs about ten read-modify-writes (measured: 2 hops).
     fn look(&self, limit: Limit<'_>) -> Option<Result<T, Unmet>> {
-        for spin in 0..limit.waiter.spins() / 4 {
+        let mut attempt = || {
             if self.is_closed() {
                 return Some(Err(Unmet::Closed));
             }
-            if let Some(value) = self.try_recv() {
-                return Some(Ok(value));
-            }
-            // One look in sixteen at the clock, as when waiting.
-            if spin % 16 == 15 && limit.is_over() {
-                break;
-            }
-            relax();
+            self.try_recv().map(Ok)
+        };
+        match look(limit.waiter, limit.deadline, limit.waiter.spins() / 4, &mut attempt) {
+            Looked::Over(received) => received,
+            Looked::Nothing => None,
         }
-        None
     }
 
     pub(super) fn recv(&self, limit: Limit<'_>) -> Result<T, RecvError> {

@@ -63,7 +63,7 @@ impl<'a, 'r: 'a, T: Element> Source<'a> for Queue<'r, T> {
     }
 
     fn announce(&self, _waiter: &dyn Wait, set: &mut WaitSet<'a>) {
-        let (word, expected) = self.announced_for_items();
+        let (word, expected) = self.items().announced();
         set.add(word, expected);
     }
 

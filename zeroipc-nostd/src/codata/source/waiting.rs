@@ -33,7 +33,7 @@ pub(super) fn next_with<'a, S: Source<'a> + ?Sized>(
     waiter: &dyn Wait,
     deadline: Option<u64>,
 ) -> Result<S::Item, NextError> {
-    if let Looked::Over(result) = look(waiter, deadline, &mut || attempt(source)) {
+    if let Looked::Over(result) = look(waiter, deadline, waiter.spins(), &mut || attempt(source)) {
         return result.unwrap_or(Err(NextError::Timeout));
     }
     loop {
