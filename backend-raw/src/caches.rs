@@ -7,11 +7,11 @@ pub use cortex_m7::CortexM7;
 mod cortex_m7 {
     use zeroipc_nostd::CacheMaintenance;
 
-    /// Clean by address to the point of coherency (Armv7-M Architecture Reference Manual, B2.2.7): `DCCMVAC`.
+    /// Clean by address to the point of coherency: `DCCMVAC` (CMSIS `core_cm7.h`: System Control Block + 0x268).
     const DCCMVAC: usize = 0xE000_EF68;
-    /// Invalidate by address to the point of coherency: `DCIMVAC`.
+    /// Invalidate by address to the point of coherency: `DCIMVAC` (+ 0x25C).
     const DCIMVAC: usize = 0xE000_EF5C;
-    /// Bytes of a line of the Cortex-M7's data cache.
+    /// Bytes of a line of the Cortex-M7's data cache: fixed (CMSIS `cachel1_armv7.h`).
     const LINE: usize = 32;
 
     /// The data cache of a Cortex-M7, by its registers. The other parties may have no cache, or one with lines of at most 32 bytes.

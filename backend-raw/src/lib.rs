@@ -61,7 +61,7 @@
 //! Once the memory is mapped, two cores prove by [`RawRegion::self_test`] what it can do, and the region gets that capability.
 //! [`Wfe`], [`Bell`] and [`Spin`] are ways to wait; [`Heartbeats`] tell who is dead.
 //!
-//! `docs/porting.md` goes through it chip by chip, and says which operations may run in an interrupt handler.
+//! `docs/porting.md` goes through it step by step, says which operations may run in an interrupt handler, and has worked pages for five chips.
 #![no_std]
 #![deny(
     clippy::unwrap_used,
@@ -94,3 +94,20 @@ pub use range::RawRegion;
 pub use self_test::{Proven, SelfTest, SelfTestError, Side};
 pub use wait::{send_event, wait_for_event, Bell, Wfe};
 pub use zeroipc_nostd::{CacheMaintenance, NoCache, Spin};
+
+/// The programs of the worked pages, compiled.
+#[cfg(doctest)]
+mod worked_pages {
+    #[doc = include_str!("../../docs/porting/rp2040.md")]
+    struct Rp2040;
+    #[doc = include_str!("../../docs/porting/rp2350.md")]
+    struct Rp2350;
+    #[cfg(feature = "cortex-m7")]
+    #[doc = include_str!("../../docs/porting/stm32h745.md")]
+    struct Stm32h745;
+    #[cfg(target_os = "linux")]
+    #[doc = include_str!("../../docs/porting/imx8m.md")]
+    struct Imx8m;
+    #[doc = include_str!("../../docs/porting/zynq-ultrascale.md")]
+    struct ZynqUltraScale;
+}

@@ -120,6 +120,10 @@ impl DeviceMemory {
     /// `len` bytes of physical memory from `address` on, by `/dev/mem`: opened with `O_SYNC`, so that memory which the kernel
     /// does not manage is mapped uncached.
     ///
+    /// On arm64 that is *device* memory (kernel: `phys_mem_access_prot`). The structures' accesses work there, since they are single aligned
+    /// words, but compare-and-exchange is not defined to: create or use a `LoadStore` region, and copy nothing into memory that a grant lends by
+    /// other means than aligned words.
+    ///
     /// # Safety
     /// The range must be what [`RawRegion`] demands, for as long as the result exists: above all nobody else's. Physical
     /// memory that the kernel uses is not: reserve it (`reserved-memory` with `no-map` in the device tree, `memmap=` on x86).

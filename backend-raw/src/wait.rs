@@ -4,7 +4,10 @@ use core::fmt;
 use core::hint::spin_loop;
 use zeroipc_nostd::{Wait, WaitWord};
 
-/// Waits by WFE and wakes by SEV: the event that all Arm cores of a chip share.
+/// Waits by WFE and wakes by SEV: the event by which Arm cores wake each other, where the chip connects them.
+///
+/// It does between the cores of an RP2040 or RP2350, or of one Cortex-A cluster; not between clusters, nor between the cores of an STM32H745
+/// (`docs/porting`). What is not connected is woken by interrupts only: use a [`Bell`] there.
 ///
 /// The event is remembered by each core, so that a wake-up between the last look and WFE is not lost. SEV wakes all cores;
 /// those that it does not concern look and sleep again.
@@ -77,7 +80,7 @@ pub fn wait_for_event() {
     spin_loop();
 }
 
-/// Sets the event register of all cores, after what this core has written is there to see. Nothing elsewhere than on Arm.
+/// Sets the event register of all cores that are connected, after what this core has written is there to see. Nothing elsewhere than on Arm.
 pub fn send_event() {
     #[cfg(target_arch = "arm")]
     // SAFETY: a barrier and a hint, which touch no register.
