@@ -135,8 +135,8 @@ impl RawRegion {
     /// region lies there. Bounded: at most so many looks as [`SelfTest::patience`] says at each of some thousand steps.
     ///
     /// The result is what was *proven*: [`Capability::Cas`] if no increment was lost and the cores met at the word at least
-    /// once, otherwise [`Capability::LoadStore`]. A bus that answers exclusive accesses with a fault does so here: let the fault
-    /// handler note that, and start again without `Cas`.
+    /// once, otherwise [`Capability::LoadStore`]. A bus that answers exclusive accesses with a fault does so here (so does
+    /// RISC-V with memory that has no atomics): let the fault handler note that, and start again without `Cas`.
     ///
     /// ```
     /// # use core::cell::UnsafeCell;
@@ -310,9 +310,7 @@ impl Run<'_> {
 
     /// Whether no increment was lost, and how often the cores met.
     fn exclusion(&mut self) -> Result<(bool, u32), SelfTestError> {
-        if self.side == Side::First {
-            self.counter.store(0, Relaxed);
-        }
+        clear(self.counter);
         self.together()?;
         let (mut count, mut met, mut refused) = (0, 0, 0);
         let mut seen = self.counter.load(Relaxed);
@@ -348,6 +346,19 @@ impl Run<'_> {
         self.together()?;
         Ok((exact, all))
     }
+}
+
+/// Zero, from both sides before either counts.
+///
+/// On RISC-V by an atomic exchange, since a compare-and-exchange is a loop there that the compiler does not let out of our hands: in memory
+/// where `sc` never succeeds it would not end. An `amoswap` of such memory is an access fault, which a handler can note.
+fn clear(counter: &AtomicU32) {
+    #[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]
+    portable_atomic::cfg_has_atomic_cas! {
+        // Its result is looked at, or it would become a store.
+        core::hint::black_box(counter.swap(0, SeqCst));
+    }
+    counter.store(0, Relaxed);
 }
 
 /// One try to count up from `from`; gives what was there instead. A weak exchange: it may fail for no reason, but never waits.
