@@ -238,3 +238,8 @@ pub use zeroipc_posix::*;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/codata.md")]
 struct GuideToCodata;
+
+/// The program of the table of memory, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/memory.md")]
+struct TableOfMemory;

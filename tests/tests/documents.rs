@@ -1,6 +1,7 @@
-//! Every link in the project's documents leads somewhere: the file is there, and the heading.
+//! Every link in the project's documents leads somewhere: the file is there, and the heading. And what the guide to patterns quotes
+//! stands in the programs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -135,4 +136,34 @@ fn what_leads_nowhere_is_noticed() {
     assert_eq!(prose(text).flat_map(links).count(), 0);
     assert_eq!(links("see [a](b) and `[c](d)` and ![e](f#g)"), ["b", "f#g"]);
     assert_eq!(anchor(" 5.4 [LoadStore](x.md) regions"), "54-loadstore-regions");
+}
+
+/// The lines of a document's blocks of Rust, without what indents them.
+fn quoted(text: &str) -> Vec<&str> {
+    let mut rust = false;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            rust = line == "```rust";
+        } else if rust && !line.trim().is_empty() {
+            lines.push(line.trim());
+        }
+    }
+    lines
+}
+
+#[test]
+fn the_patterns_are_quoted_as_they_are() {
+    let folder = root().join("std-ext/examples/patterns");
+    let programs: String = fs::read_dir(folder)
+        .expect("the patterns")
+        .map(|entry| fs::read_to_string(entry.expect("a pattern").path()).expect("its text"))
+        .collect();
+    let lines: HashSet<_> = programs.lines().map(str::trim).collect();
+    let guide = fs::read_to_string(root().join("docs/patterns.md")).expect("the guide");
+    let quoted = quoted(&guide);
+    assert!(quoted.len() > 50, "only {} lines of programs were found", quoted.len());
+    for line in quoted {
+        assert!(lines.contains(line), "no program of the patterns says: {line}");
+    }
 }
