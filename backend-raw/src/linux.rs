@@ -173,8 +173,8 @@ impl DeviceMemory {
 
     /// `len` bytes from `offset` on of BAR `bar` of the PCI device at `address`, as in `0000:00:04.0`.
     ///
-    /// For prefetchable BARs of memory that is coherent (ivshmem, a card's RAM behind CXL) this maps them write-combining, which
-    /// does *not* keep atomics: `resourceN`, not `resourceN_wc`, is what is used here.
+    /// The file is `resourceN`, whose mapping is uncached. Prefetchable BARs (ivshmem's, a card's memory) also have a `resourceN_wc`: that one
+    /// is write-combining, which does not keep the order of stores, and is no memory for a region.
     ///
     /// # Safety
     /// As for [`DeviceMemory::physical`]: the BAR must be memory, not registers.
