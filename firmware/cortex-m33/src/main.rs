@@ -5,10 +5,8 @@
 #![no_std]
 #![no_main]
 
-mod board;
-
-use board::exit;
 use zeroipc_firmware_pipeline::{Failure, Filter, Gate, HostLink, Sampler, Turn};
+use zeroipc_mps2_an521::{device_memory, exit, host_memory, release_core_1, say};
 use zeroipc_raw::RawRegion;
 
 /// Not zeroed at start-up: see there.
@@ -17,7 +15,7 @@ static GATE: Gate = Gate::new();
 
 /// The device's region and that of Linux.
 fn memory() -> (RawRegion, RawRegion) {
-    match (board::device_memory(), board::host_memory()) {
+    match (device_memory(), host_memory()) {
         (Ok(device), Ok(host)) => (device, host),
         _ => {
             say!("the linker script gives no memory");
@@ -27,10 +25,11 @@ fn memory() -> (RawRegion, RawRegion) {
 }
 
 /// Creates the region, and samples, in one session after another.
-fn core_0() -> ! {
+#[no_mangle]
+extern "C" fn core_0() -> ! {
     let (device, host) = memory();
     let mut link = HostLink::new(&host, 0);
-    board::release_core_1();
+    release_core_1();
     loop {
         let failure = match Sampler::start(&device, &mut link, Some(&GATE)) {
             Ok(sampler) => sample(sampler),
@@ -59,7 +58,8 @@ fn sample(mut sampler: Sampler<'_, '_>) -> Failure {
 }
 
 /// Filters in whatever session core 0 is.
-fn core_1() -> ! {
+#[no_mangle]
+extern "C" fn core_1() -> ! {
     let (device, host) = memory();
     let mut link = HostLink::new(&host, 1);
     loop {

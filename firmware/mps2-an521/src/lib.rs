@@ -1,11 +1,23 @@
-//! The board: start-up of both cores, a console, and the end.
+//! QEMU's `mps2-an521`, a board with two Cortex-M33 cores: start-up of both, memory, a console, a clock, a doorbell from core to
+//! core, and the end.
+//!
+//! A program says what the cores do: `#[no_mangle] extern "C" fn core_0() -> !`, and `core_1`; and if it likes
+//! `#[no_mangle] extern "C" fn on_ring(Core)` and `on_tick(Core)`, which are called in interrupts. Its linker arguments are
+//! `-Tmps2-an521.x`.
+#![no_std]
+
+mod console;
+mod doorbell;
+mod vectors;
+
+pub use console::Console;
+pub use doorbell::{clear, enable_doorbell, enable_ticks, nanoseconds, ring, sleep_unless, Core};
 
 use core::arch::asm;
-use core::fmt;
 use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
 use zeroipc_raw::{RawError, RawRegion};
 
-extern "C" {
+unsafe extern "C" {
     static mut __data_start: u32;
     static mut __data_end: u32;
     static __data_load: u32;
@@ -15,43 +27,24 @@ extern "C" {
     static mut __device_end: u8;
     static mut __host_start: u8;
     static mut __host_end: u8;
-    static __stack_0: u32;
-    static __stack_1: u32;
+
+    /// What the program does on core 0, and on core 1.
+    safe fn core_0() -> !;
+    safe fn core_1() -> !;
 }
-
-/// What the hardware reads when a core starts: its first stack pointer, where it begins, and 14 exceptions.
-#[repr(C, align(512))]
-struct Vectors {
-    stack: *const u32,
-    reset: extern "C" fn() -> !,
-    exceptions: [extern "C" fn() -> !; 14],
-}
-
-// SAFETY: never written.
-unsafe impl Sync for Vectors {}
-
-#[used]
-#[link_section = ".vectors.core_0"]
-static VECTORS_0: Vectors =
-    Vectors { stack: addr_of!(__stack_0), reset: start_core_0, exceptions: [unexpected; 14] };
-
-#[used]
-#[link_section = ".vectors.core_1"]
-static VECTORS_1: Vectors =
-    Vectors { stack: addr_of!(__stack_1), reset: start_core_1, exceptions: [unexpected; 14] };
 
 /// Core 0 after a reset. Core 1 is held until [`release_core_1`].
 #[no_mangle]
 extern "C" fn start_core_0() -> ! {
     // SAFETY: nothing on this core has used a static yet. What core 1 uses, if it still runs from the last boot, is not in
-    // these sections (`GATE`), or a hint whose value does not matter (the core's search for free slots); the linker script gives the bounds.
+    // these sections (`.noinit`), or a hint whose value does not matter (the core's search for free slots); the linker script gives the bounds.
     unsafe { initialise_statics() };
-    console_on();
-    crate::core_0()
+    console::on();
+    core_0()
 }
 
 extern "C" fn start_core_1() -> ! {
-    crate::core_1()
+    core_1()
 }
 
 /// # Safety
@@ -77,12 +70,15 @@ pub fn release_core_1() {
     const CPUWAIT: *mut u32 = 0x5002_1118 as *mut u32;
     core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
     // SAFETY: registers of the board's system controller: where core 1 finds its vectors ...
-    unsafe { write_volatile(INITSVTOR1, addr_of!(VECTORS_1) as u32) };
+    unsafe { write_volatile(INITSVTOR1, vectors::of_core_1()) };
     // SAFETY: ... and that it need not wait.
     unsafe { write_volatile(CPUWAIT, 0) };
 }
 
 /// The region that this firmware creates.
+///
+/// # Errors
+/// [`RawError`], if the linker script is wrong.
 pub fn device_memory() -> Result<RawRegion, RawError> {
     // SAFETY: the linker script keeps these bytes for the region alone. They are ordinary memory without caches, and QEMU
     // runs this machine, which has two cores, with atomics that hold against the host as well.
@@ -90,43 +86,12 @@ pub fn device_memory() -> Result<RawRegion, RawError> {
 }
 
 /// The region that Linux creates.
+///
+/// # Errors
+/// As [`device_memory`].
 pub fn host_memory() -> Result<RawRegion, RawError> {
     // SAFETY: as above.
     unsafe { RawRegion::between(addr_of_mut!(__host_start), addr_of_mut!(__host_end)) }
-}
-
-const UART: *mut u32 = 0x5020_0000 as *mut u32;
-
-fn console_on() {
-    // SAFETY: the UART's divisor (any will do in QEMU) ...
-    unsafe { write_volatile(UART.wrapping_add(4), 16) };
-    // SAFETY: ... and its control register: transmit.
-    unsafe { write_volatile(UART.wrapping_add(2), 1) };
-}
-
-/// The first UART: `write!` to it. Never fails, and waits only for the UART.
-pub struct Console;
-
-impl fmt::Write for Console {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            // SAFETY: the UART's state register; bit 0 means full.
-            while unsafe { read_volatile(UART.wrapping_add(1)) } & 1 != 0 {}
-            // SAFETY: its data register.
-            unsafe { write_volatile(UART, u32::from(byte)) };
-        }
-        Ok(())
-    }
-}
-
-/// Prints a line.
-#[macro_export]
-macro_rules! say {
-    ($($what:tt)*) => {{
-        use core::fmt::Write;
-        // The console never fails; a failure of what is printed is not worth a panic.
-        let _ = writeln!($crate::board::Console, $($what)*);
-    }};
 }
 
 /// Ends the machine with an exit code, by semihosting (`SYS_EXIT_EXTENDED`).
@@ -138,12 +103,6 @@ pub fn exit(code: u32) -> ! {
             asm!("bkpt 0xab", inout("r0") 0x20 => _, in("r1") &block, options(nostack));
         }
     }
-}
-
-/// Any exception: none is expected.
-extern "C" fn unexpected() -> ! {
-    say!("an exception that is not expected");
-    exit(71)
 }
 
 #[panic_handler]

@@ -1,0 +1,86 @@
+//! Tasks of an embassy executor on one Cortex-M33 core wait for the other and are woken by its doorbell; what it logs through
+//! defmt is decoded.
+
+use defmt_decoder::{DecodeError, Table};
+use std::path::Path;
+use std::time::Duration;
+use std::{env, fs, process};
+use zeroipc_tests::machine::{Firmware, Machine};
+use zeroipc_tests::processes::watchdog;
+
+const PATIENCE: Duration = Duration::from_secs(110);
+
+/// A folder that goes with the test.
+struct Folder(std::path::PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The lines of a log, as its level and its text.
+fn decoded(program: &Path, log: &Path) -> Vec<String> {
+    let program = fs::read(program).unwrap();
+    let table = Table::parse(&program).unwrap().expect("the program has a section .defmt");
+    let mut decoder = table.new_stream_decoder();
+    decoder.received(&fs::read(log).unwrap());
+    let mut lines = Vec::new();
+    loop {
+        match decoder.decode() {
+            Ok(frame) => {
+                let level = frame.level().map_or("print", |level| level.as_str());
+                lines.push(format!("{level} {}", frame.display_message()));
+            }
+            Err(DecodeError::UnexpectedEof) => return lines,
+            Err(DecodeError::Malformed) => panic!("a malformed frame after {lines:#?}"),
+        }
+    }
+}
+
+#[test]
+fn tasks_are_woken_by_the_other_core() {
+    let firmware = Firmware {
+        folder: "embassy",
+        binary: "zeroipc-embassy",
+        targets: &["thumbv8m.main-none-eabi"],
+        emulator: "qemu-system-arm",
+    };
+    let Some(program) = firmware.build() else { return };
+    let _watchdog = watchdog(Duration::from_secs(200), "the embassy example");
+    let folder = Folder(env::temp_dir().join(format!("zeroipc-embassy-{}", process::id())));
+    fs::create_dir(&folder.0).unwrap();
+    let (memory, log) = (folder.0.join("psram"), folder.0.join("log"));
+    fs::File::create(&memory).unwrap().set_len(16 << 20).unwrap();
+
+    let arguments = [
+        "-M".to_owned(),
+        "mps2-an521,memory-backend=psram".to_owned(),
+        "-m".to_owned(),
+        "16M".to_owned(),
+        "-object".to_owned(),
+        format!("memory-backend-file,id=psram,size=16M,mem-path={},share=on", memory.display()),
+        // After the console's, the second.
+        "-serial".to_owned(),
+        format!("file:{}", log.display()),
+        "-semihosting-config".to_owned(),
+        "enable=on,target=native".to_owned(),
+        "-kernel".to_owned(),
+        program.display().to_string(),
+    ];
+    let mut machine = Machine::start(firmware.emulator, &arguments, folder.0.join("console"));
+    // The firmware itself finds out whether a job was lost, or came twice, and whether its tasks slept.
+    assert_eq!(machine.finish(PATIENCE), Some(0), "{}", machine.printed());
+    let printed = machine.printed();
+    assert!(printed.contains("10000 jobs given and 10000 results taken"), "{printed}");
+
+    let expected = [
+        "error region: Region(WrongMagic { found: 0 })",
+        "error structure: NotFound { name: \"nothing\" }",
+        "error structure: WrongElementSize { name: \"jobs\", expected: 8, found: 4 }",
+        "warn operation: Empty",
+        "info jobs: StructureInfo { kind: \"Queue\", geometry: Geometry { word: Four, line: 8 }, \
+         elem_size: 4, capacity: 16, fill: Some(0) }",
+    ];
+    assert_eq!(decoded(&program, &log), expected);
+}
