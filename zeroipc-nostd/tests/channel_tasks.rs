@@ -28,7 +28,10 @@ fn block(n: u64) -> Block {
 
 /// A channel with so many places of each kind; at the end nobody waits at it any more, in any way.
 fn at_a_channel(places: u32, body: impl FnOnce(&Desk, Channel<'_, Block>)) {
-    let desk = Desk::new();
+    at_a_channel_with(Desk::new(), places, body);
+}
+
+fn at_a_channel_with(desk: Desk, places: u32, body: impl FnOnce(&Desk, Channel<'_, Block>)) {
     let mut memory = Memory::filled(1 << 14, 0xA5);
     let region = memory.region(FormatOptions::new()).with_notifier(&desk);
     let channel = Channel::create_with_places(region, "channel", places).unwrap();
@@ -425,8 +428,8 @@ fn a_close_releases_all() {
 fn without_a_reactor() {
     at_a_channel(1, |desk, channel| {
         desk.is_full(true);
-        let sent = Task::new(channel.send_async(block(1))).poll();
-        assert_eq!(sent, Ready(Err(SendError::NoWaiter(block(1)))));
+        let mut sender = Task::new(channel.send_async(block(1)));
+        assert_eq!(sender.poll(), Ready(Err(SendError::NoWaiter(block(1)))));
         assert_eq!(channel.try_recv(), Err(TryRecvError::Empty));
         assert_eq!(Task::new(channel.recv_async()).poll(), Ready(Err(RecvError::NoWaiter)));
         desk.is_full(false);
@@ -450,6 +453,42 @@ fn without_a_reactor() {
         }
         assert_eq!(waiting(region), 0);
     }
+}
+
+/// Several places come back while the one that wakes tasks is not there: each task that takes one sees to the next.
+#[test]
+fn several_places_come_back_at_once() {
+    at_a_channel_with(Desk::asleep(), 2, |desk, channel| {
+        let at_places = [recv(channel), recv(channel)];
+        let mut wait = [recv(channel), recv(channel)];
+        drop(at_places);
+        desk.run();
+        assert!(wait[0].woken().is_pending());
+        assert!(wait[1].woken().is_pending());
+        let mut senders = [send(channel, 1), send(channel, 2)];
+        desk.run();
+        for receiver in &mut wait {
+            assert!(receiver.woken().is_ready());
+        }
+        desk.run();
+        assert!(senders.iter_mut().all(|sender| sender.woken() == Ready(Ok(()))));
+    });
+}
+
+/// Who has no place learns of the close all the same.
+#[test]
+fn a_closed_channel_needs_no_place() {
+    let desk = Desk::new();
+    let mut memory = Memory::zeroed(1 << 14);
+    let region = memory.region(FormatOptions::new()).with_notifier(&desk);
+    let channel = Channel::<Block>::create_with_places(region, "channel", 1).unwrap();
+    std::mem::forget(recv(channel));
+    std::mem::forget(send(channel, 1));
+    assert_eq!(channel.try_recv(), Ok(block(1)));
+    let (mut receiver, mut sender) = (recv(channel), send(channel, 2));
+    channel.close();
+    assert_eq!(receiver.woken(), Ready(Err(RecvError::Closed)));
+    assert_eq!(sender.woken(), Ready(Err(SendError::Closed(block(2)))));
 }
 
 /// What a leaked future offers can be taken, once; it keeps its place, and nothing else.
@@ -566,9 +605,11 @@ impl World<'_> {
         }
     }
 
-    fn run(&mut self) {
+    fn run(&mut self, desk: &Desk) {
+        desk.run();
         while let Some(at) = self.tasks.iter().position(Self::is_woken) {
             self.poll(at);
+            desk.run();
         }
         // Nobody waits for somebody who waits for it.
         let senders = self.tasks.iter().filter(|task| matches!(task, Either::Send(..))).count();
@@ -576,8 +617,8 @@ impl World<'_> {
     }
 }
 
-fn nothing_is_lost(places: u32, steps: &[Step]) {
-    at_a_channel(places, |_, channel| {
+fn nothing_is_lost(desk: Desk, places: u32, steps: &[Step]) {
+    at_a_channel_with(desk, places, |desk, channel| {
         let (tasks, received) = (Vec::new(), Vec::new());
         let (sent, dropped) = (BTreeSet::new(), BTreeSet::new());
         let mut world = World { tasks, received, sent, dropped };
@@ -598,16 +639,16 @@ fn nothing_is_lost(places: u32, steps: &[Step]) {
                     }
                 }
                 Step::Poll(_) | Step::Drop(_) => {}
-                Step::Run => world.run(),
+                Step::Run => world.run(desk),
                 Step::TryRecv => world.received.extend(channel.try_recv().map(|value| value[0])),
                 // No thread waits.
                 Step::TrySend => assert!(channel.try_send(block(n)).is_err()),
                 Step::Close => drop(channel.close()),
             }
         }
-        world.run();
+        world.run(desk);
         channel.close();
-        world.run();
+        world.run(desk);
         assert!(world.tasks.is_empty(), "a close releases all");
         let received: BTreeSet<_> = world.received.iter().copied().collect();
         assert_eq!(received.len(), world.received.len(), "twice");
@@ -621,6 +662,7 @@ proptest! {
 
     #[test]
     fn tasks_that_are_polled_and_dropped_at_random(places in 1_u32..4, steps in steps()) {
-        nothing_is_lost(places, &steps);
+        nothing_is_lost(Desk::new(), places, &steps);
+        nothing_is_lost(Desk::asleep(), places, &steps);
     }
 }

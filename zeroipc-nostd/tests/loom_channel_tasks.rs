@@ -225,7 +225,7 @@ fn a_task_receives_from_a_task() {
 /// A receiver that is dropped takes the value or not; if it was woken for it, another is.
 #[test]
 fn a_receiver_is_dropped_before_a_sender() {
-    bounded(2).check(|| {
+    bounded(1).check(|| {
         let (slab, desk) = (memory(WordSize::Four, 2), Desk::new());
         let dropped = party(&slab, &desk, |channel| glance(channel.recv_async()));
         let sender = party(&slab, &desk, |channel| channel.send(ONE));
@@ -246,7 +246,7 @@ fn a_receiver_is_dropped_before_a_sender() {
 /// The same with one receiver alone, which gives up: the sender knows.
 #[test]
 fn a_value_is_received_before_the_drop_or_not() {
-    bounded(3).check(|| {
+    bounded(1).check(|| {
         let (slab, desk) = (memory(WordSize::Four, 1), Desk::new());
         let dropped = party(&slab, &desk, |channel| glance(channel.recv_async()));
         let sender = party(&slab, &desk, |channel| send_in_no_time(channel, ONE));
@@ -260,7 +260,7 @@ fn a_value_is_received_before_the_drop_or_not() {
 /// A sender that is dropped: its value is taken, once, or is not there any more. The next one uses its place.
 #[test]
 fn a_sender_is_dropped_before_a_receiver() {
-    bounded(3).check(|| {
+    bounded(2).check(|| {
         let (slab, desk) = (memory(WordSize::Four, 1), Desk::new());
         let sender = party(&slab, &desk, |channel| {
             (glance(channel.send_async(ONE)), send_in_no_time(channel, TWO))
@@ -280,7 +280,7 @@ fn a_sender_is_dropped_before_a_receiver() {
 /// A receiver that was woken for an offer which is taken back sleeps on, and is woken for the next.
 #[test]
 fn an_offer_that_is_taken_back_costs_no_wake_up() {
-    bounded(2).check(|| {
+    bounded(1).check(|| {
         let (slab, desk) = (memory(WordSize::Four, 1), Desk::new());
         let sender = party(&slab, &desk, |channel| {
             let first = glance(channel.send_async(ONE));

@@ -10,11 +10,16 @@ use std::time::{Duration, Instant};
 use zeroipc_nostd::{Reactor, Ticket, Wait, WaitWord, Wakes, WatchError};
 
 /// Tasks wait at it, the first of each word first. Threads that wait look again every 50 us.
+///
+/// One that is *asleep* is like a thread that sleeps for all tasks: however often it is woken at a word before it runs, it then wakes one
+/// task of that word.
 #[derive(Debug)]
 pub struct Desk {
     start: Instant,
     tickets: AtomicU64,
     watches: Mutex<Vec<Watch>>,
+    /// If it is one that sleeps: the words that it was woken at.
+    rung: Option<Mutex<Vec<usize>>>,
     /// No task can wait.
     full: AtomicBool,
 }
@@ -36,7 +41,20 @@ impl Desk {
             start: Instant::now(),
             tickets: AtomicU64::new(0),
             watches: Mutex::default(),
+            rung: None,
             full: AtomicBool::new(false),
+        }
+    }
+
+    pub fn asleep() -> Self {
+        Desk { rung: Some(Mutex::default()), ..Self::new() }
+    }
+
+    /// It runs: wakes a task of each word that it was woken at.
+    pub fn run(&self) {
+        let rung = self.rung.as_ref().map(|rung| std::mem::take(&mut *rung.lock().unwrap()));
+        for word in rung.unwrap_or_default() {
+            self.take(word, 1);
         }
     }
 
@@ -49,11 +67,11 @@ impl Desk {
         self.full.store(full, SeqCst);
     }
 
-    fn take(&self, word: WaitWord<'_>, count: u32) -> u32 {
+    fn take(&self, word: usize, count: u32) -> u32 {
         let mut watches = self.watches.lock().unwrap();
         let mut woken = 0;
         while woken < count {
-            let Some(at) = watches.iter().position(|watch| watch.word == address(word)) else {
+            let Some(at) = watches.iter().position(|watch| watch.word == word) else {
                 break;
             };
             watches.remove(at).waker.wake();
@@ -73,7 +91,15 @@ impl Wait for Desk {
     }
 
     fn wake(&self, word: WaitWord<'_>, count: u32) -> u32 {
-        self.take(word, count)
+        let word = address(word);
+        let Some(rung) = &self.rung else { return self.take(word, count) };
+        let watched = self.watches.lock().unwrap().iter().any(|watch| watch.word == word);
+        let mut rung = rung.lock().unwrap();
+        if !watched || rung.contains(&word) {
+            return 0;
+        }
+        rung.push(word);
+        1
     }
 
     fn spins(&self) -> u32 {
@@ -118,7 +144,7 @@ impl Reactor for Desk {
         let was_woken = watches.len() == before;
         drop(watches);
         if pass_on {
-            self.take(word, 1);
+            self.take(address(word), 1);
         }
         was_woken
     }
