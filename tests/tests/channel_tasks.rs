@@ -154,13 +154,22 @@ fn attempts(number: u64, left: &Mutex<u64>) -> impl Iterator<Item = (u64, bool)>
 async fn send_in_task(books: Books, number: u64) {
     let (mut random, left) = (Random::new(number), Mutex::new(TRANSFERS));
     for (id, at_last) in attempts(number, &left) {
-        let send = books.channel.send_async(item(id));
+        let mut send = books.channel.send_async(item(id));
         let sent = if at_last || random.one_in(3) {
             Some(send.await)
         } else if random.one_in(3) {
             tokio::select! {
                 sent = send => Some(sent),
                 () = tokio::task::yield_now() => None,
+            }
+        } else if random.one_in(2) {
+            match tokio::time::timeout(pause(&mut random), &mut send).await {
+                Ok(sent) => Some(sent),
+                Err(_) => match send.withdraw() {
+                    Ok(()) => Some(Ok(())),
+                    // Not sent for certain: it is nowhere in the books.
+                    Err(_) => continue,
+                },
             }
         } else {
             tokio::time::timeout(pause(&mut random), send).await.ok()

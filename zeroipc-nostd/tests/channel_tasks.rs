@@ -265,6 +265,30 @@ fn a_sender_dropped_at_its_place() {
     });
 }
 
+/// Who withdraws knows whether its value was taken.
+#[test]
+fn a_sender_that_withdraws_knows() {
+    at_a_channel(1, |_, channel| {
+        assert_eq!(Task::new(channel.send_async(block(1))).into_future().withdraw(), Err(block(1)));
+        let offered = send(channel, 2);
+        let waits = send(channel, 3);
+        assert_eq!(waits.into_future().withdraw(), Err(block(3)), "it waited for a place");
+        let mut next = send(channel, 4);
+        assert_eq!(offered.into_future().withdraw(), Err(block(2)));
+        assert!(next.woken().is_pending());
+        assert_eq!(channel.try_recv(), Ok(block(4)));
+        assert_eq!(next.into_future().withdraw(), Ok(()));
+        assert_eq!(channel.try_recv(), Err(TryRecvError::Empty));
+    });
+    let desk = Desk::new();
+    let mut memory = Memory::zeroed(1 << 14);
+    let region = memory.region(FormatOptions::new()).with_notifier(&desk);
+    let buffered = Channel::<Block>::create(region, "buffered", 2).unwrap();
+    (0..2).for_each(|n| buffered.try_send(block(n)).unwrap());
+    assert_eq!(send(buffered, 2).into_future().withdraw(), Err(block(2)));
+    assert_eq!(buffered.len(), 2);
+}
+
 /// Those that find no place are woken one by one as places come back, and are then woken where they are.
 #[test]
 fn those_without_a_place_wait_for_one() {

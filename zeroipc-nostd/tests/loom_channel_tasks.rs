@@ -277,6 +277,25 @@ fn a_sender_is_dropped_before_a_receiver() {
     });
 }
 
+/// Who withdraws is told the truth.
+#[test]
+fn an_offer_is_withdrawn_or_taken() {
+    bounded(3).check(|| {
+        let (slab, desk) = (memory(WordSize::Four, 1), Desk::new());
+        let sender = party(&slab, &desk, |channel| {
+            let mut send = channel.send_async(ONE);
+            let waker = Waker::from(executor());
+            match std::pin::Pin::new(&mut send).poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(sent) => sent.is_ok(),
+                Poll::Pending => send.withdraw().is_ok(),
+            }
+        });
+        let receiver = party(&slab, &desk, |channel| channel.try_recv());
+        let received = receiver.join().unwrap();
+        assert_eq!(sender.join().unwrap(), received == Ok(ONE));
+    });
+}
+
 /// A receiver that was woken for an offer which is taken back sleeps on, and is woken for the next.
 #[test]
 fn an_offer_that_is_taken_back_costs_no_wake_up() {

@@ -60,9 +60,9 @@ impl<'a, T: Element> Channel<'a, T> {
     ///
     /// **Without** one the value is offered from the first poll on, and a receiver may take it at any moment. A future that says that it was
     /// sent, or that it was not, is right: it was taken once, or certainly not. One that is *dropped* while it is pending takes
-    /// the offer back, unless somebody has just taken it: then the value has been sent, once, and nobody told the sender. Who must
-    /// know asks with [`Channel::send_timeout`] in a thread, or waits for an answer. While it is pending it takes one of the
-    /// channel's places of senders; one that is leaked keeps it, and its value can be taken, once.
+    /// the offer back, unless somebody has just taken it: then the value has been sent, once, and nobody told the sender. Who wants
+    /// to know ends it with [`Waiting::withdraw`] instead, also after a timeout. While it is pending it takes one of the channel's
+    /// places of senders; one that is leaked keeps it, and its value can be taken, once.
     ///
     /// # Errors
     /// Its outcome is an error as for [`Channel::send`], with the value, which was not sent.
@@ -205,5 +205,40 @@ impl<'a, T: Element> Operation<'a> for ChannelSend<'a, T> {
 
     fn no_waiter(&mut self) -> Self::Output {
         self.stay.give_up_sending(self.value)
+    }
+}
+
+impl<T: Element> Waiting<'_, ChannelSend<'_, T>> {
+    /// Gives up a send that is pending, as dropping it does, and says what came of it: `Ok` if the value was received.
+    ///
+    /// Does not wait.
+    ///
+    /// # Errors
+    /// The value, which was certainly not sent, and is not any more.
+    ///
+    /// ```
+    /// # use core::future::Future;
+    /// # use core::pin::Pin;
+    /// # use core::task::{Context, Waker};
+    /// # use zeroipc_nostd::{Channel, FormatOptions, Region, Span, Spin, WakerTable, WithReactor};
+    /// # let mut memory = vec![0_u64; 2048];
+    /// # let memory = zerocopy::IntoBytes::as_mut_bytes(memory.as_mut_slice());
+    /// # static WAKERS: WakerTable<8> = WakerTable::new();
+    /// # let waiter = WithReactor::new(Spin::new(|| 0), &WAKERS);
+    /// # let region =
+    /// #     Region::create(Span::from_slice(memory)?, &FormatOptions::new())?.with_notifier(&waiter);
+    /// # let mut context = Context::from_waker(Waker::noop());
+    /// let hand = Channel::<u32>::create(region, "hand", 0)?;
+    /// let (mut first, mut second) = (hand.send_async(1), hand.send_async(1));
+    /// assert!(Pin::new(&mut first).poll(&mut context).is_pending());
+    /// assert!(Pin::new(&mut second).poll(&mut context).is_pending());
+    /// assert_eq!(hand.try_recv(), Ok(1)); // of one of the two
+    /// let (first, second) = (first.withdraw(), second.withdraw()); // or after a timeout
+    /// assert!((first, second) == (Ok(()), Err(1)) || (first, second) == (Err(1), Ok(())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn withdraw(self) -> Result<(), T> {
+        let mut send = self.into_operation();
+        send.stay.give_up_sending(send.value).map_err(|_| send.value)
     }
 }

@@ -66,6 +66,15 @@ impl<'a, O> Waiting<'a, O> {
     }
 }
 
+impl<O> Waiting<'_, O> {
+    /// Ends the waiting; what there was to wake it for is passed on.
+    pub(crate) fn into_operation(self) -> O {
+        let Waiting { watched, operation } = self;
+        drop(watched);
+        operation
+    }
+}
+
 impl<O> fmt::Debug for Waiting<'_, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiting")

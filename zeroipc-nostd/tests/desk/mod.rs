@@ -184,6 +184,10 @@ impl<F: Future + Unpin> Task<F> {
         Pin::new(&mut self.future).poll(&mut Context::from_waker(&waker))
     }
 
+    pub fn into_future(self) -> F {
+        self.future
+    }
+
     pub fn is_woken(&self) -> bool {
         self.woken.0.load(SeqCst)
     }

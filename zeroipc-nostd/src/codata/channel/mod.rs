@@ -14,7 +14,7 @@
 //!    out to be something to pop, start again; otherwise it is closed and drained.
 //! 3. *Close*: exchange `closed` for 1; wake all senders and all receivers.
 //!
-//! Without a buffer: `rendezvous.rs`. Whoever finds `closed` to be 1 withdraws what it offers or requests, and it is closed, unless it
+//! Without a buffer: `rendezvous.rs`, and for tasks `stay.rs`. Whoever finds `closed` to be 1 withdraws what it offers or requests, and it is closed, unless it
 //! was met before.
 //!
 //! Why no value is lost: a send that saw 0 may push long after the close. But a receiver says *closed* only after it has sealed the
@@ -64,6 +64,8 @@ const TURNS: u32 = 1 << 10;
 /// certainly not taken. So many senders and as many receivers wait at a time as there are places ([`Channel::create_with_places`]); more
 /// wait for a place. [`Channel::try_send`] succeeds if a receiver waits, and [`Channel::try_recv`] if a sender does. Who meets whom is
 /// random, not first come first served.
+///
+/// Tasks meet threads and other tasks as well: [`Channel::recv_async`], [`Channel::send_async`].
 ///
 /// Both can be waited for together with other channels, in either direction, by [`select`](crate::select()).
 ///
@@ -279,7 +281,7 @@ impl<'a, T: Element> Channel<'a, T> {
     }
 
     /// Sends `value` if that needs no waiting: if there is room in the buffer, or without a buffer if a receiver waits, which then has
-    /// it as soon as it runs. Lock-free.
+    /// it as soon as it runs. (Not a task: see [`Channel::recv_async`].) Lock-free.
     ///
     /// What the sender did before is visible to the receiver. A party that stops, or is killed, inside holds up nobody.
     ///
