@@ -94,7 +94,7 @@
 //! [`Consumer::pop_async`], [`Producer::push_async`], [`Event::wait_async`], [`Semaphore::acquire_async`], [`Channel::recv_async`],
 //! [`Channel::send_async`], [`Subscriber::next_async`], [`Stream::emit_async`], and `future.await` for a [`Future`]. One thread of the
 //! process sleeps in the kernel for all of them, begun by the first that waits. Dropping one that is pending loses nothing
-//! ([`Waiting`]), so they can stand in `select!` and in timeouts. [`Subscriber::stream_async`], [`Channel::stream_async`] and
+//! ([`Waiting`]; at a channel without a buffer an offer may just have been taken), so they can stand in `select!` and in timeouts. [`Subscriber::stream_async`], [`Channel::stream_async`] and
 //! [`Waiting::into_stream`] give streams of the crate `futures-core`.
 //!
 //! ```

@@ -453,10 +453,6 @@ fn tasks_send_and_receive_through_a_channel() {
         assert_eq!(total, (3 * EACH, (0..3 * EACH).sum::<u64>()));
         assert_eq!(channel.recv_async().await, Err(RecvError::Closed));
         assert_eq!(channel.send_async(1).await, Err(SendError::Closed(1)));
-        // Without a buffer: what needs no waiting is done, and the rest is an error.
-        let bare = Channel::<u64>::create(memory, "bare", 0).unwrap();
-        assert_eq!(bare.recv_async().await, Err(RecvError::NoBuffer));
-        assert_eq!(bare.send_async(1).await, Err(SendError::NoBuffer(1)));
     });
 }
 

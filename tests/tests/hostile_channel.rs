@@ -1,10 +1,13 @@
 //! Hostile peers of Channel and select: whatever stands there, nothing panics, hangs, or touches memory outside. A failing case names
 //! its seed.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 use zeroipc_nostd::{
     select_with, try_select, Channel, Element, FormatOptions, Geometry, Liveness, PartyId, Region,
-    Selectable, Spin, View, WordSize,
+    Selectable, Spin, View, WakerTable, WithReactor, WordSize,
 };
 use zeroipc_tests::guarded::Guarded;
 use zeroipc_tests::processes::watchdog;
@@ -12,6 +15,8 @@ use zeroipc_tests::random::Random;
 
 const NAMES: [&str; 4] = ["numbers", "bytes", "met", "blocks"];
 static SPIN: Spin = Spin::new(|| 0);
+static TASKS: WakerTable<8> = WakerTable::new();
+static WAIT: WithReactor<'static, Spin> = WithReactor::new(Spin::new(|| 0), &TASKS);
 
 /// Odd numbers are dead.
 #[derive(Debug)]
@@ -67,7 +72,7 @@ fn with_all(memory: &Guarded, mut each: impl FnMut(Region<'_>, &str)) {
         }
     }
     let Ok(region) = Region::open(memory.span()) else { return };
-    let region = region.with_notifier(&SPIN).with_party(PartyId::new(2).unwrap(), &Odd);
+    let region = region.with_notifier(&WAIT).with_party(PartyId::new(2).unwrap(), &Odd);
     NAMES.iter().for_each(|name| each(region, name));
 }
 
@@ -98,6 +103,30 @@ fn use_channel<T: Element + std::fmt::Debug>(channel: &Channel<'_, T>) {
     assert!(channel.try_iter().take(8).count() <= 8);
 }
 
+fn poll<F: Future + Unpin>(future: &mut F) {
+    let _ = Pin::new(future).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+}
+
+/// Tasks wait at it while it is spoilt.
+fn wait_in_tasks<T: Element>(channel: &Channel<'_, T>, mut spoil: impl FnMut()) {
+    let value = T::new_zeroed();
+    let (mut recv, mut send) = (channel.recv_async(), channel.send_async(value));
+    let (mut dropped, mut withdrawn) = (channel.recv_async(), channel.send_async(value));
+    for _ in 0..3 {
+        spoil();
+        poll(&mut recv);
+        poll(&mut dropped);
+        spoil();
+        poll(&mut send);
+        poll(&mut withdrawn);
+        TASKS.ring();
+    }
+    drop(dropped);
+    let _ = withdrawn.withdraw().is_ok();
+    poll(&mut recv);
+    poll(&mut send);
+}
+
 #[test]
 fn spoilt_before_opening_and_while_open() {
     let _watchdog = watchdog(Duration::from_secs(300), "hostile channel");
@@ -114,6 +143,9 @@ fn spoilt_before_opening_and_while_open() {
             let (numbers, blocks) =
                 (Channel::<u32>::open(region, name), Channel::<[u32; 3]>::open(region, name));
             (0..20).for_each(|_| spoil(&memory, &mut random));
+            let mut spoil = || spoil(&memory, &mut random);
+            numbers.iter().for_each(|channel| wait_in_tasks(channel, &mut spoil));
+            blocks.iter().for_each(|channel| wait_in_tasks(channel, &mut spoil));
             numbers.iter().for_each(use_channel);
             blocks.iter().for_each(use_channel);
             let _ = numbers.map(|channel| channel.close());

@@ -5,14 +5,14 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
-use zeroipc::{Event, EventMode, Future, Memory, Queue, Semaphore, Stream};
+use zeroipc::{Channel, Event, EventMode, Future, Memory, Queue, Semaphore, Stream};
 use zeroipc_tests::processes::watchdog;
 use zeroipc_tests::random::Random;
 use zeroipc_tests::scratch::Scratch;
 
 #[test]
 fn whatever_is_written_where_tasks_wait() {
-    const NAMES: [&str; 5] = ["queue", "event", "semaphore", "future", "stream"];
+    const NAMES: [&str; 6] = ["queue", "event", "semaphore", "future", "stream", "channel"];
     let _watchdog = watchdog(Duration::from_secs(60), "hostile tasks");
     let scratch = Scratch::new();
     let memory: &'static Memory =
@@ -22,6 +22,7 @@ fn whatever_is_written_where_tasks_wait() {
     let semaphore = Semaphore::create(memory, "semaphore", 1, 4).unwrap();
     let future = Future::<u32>::create(memory, "future").unwrap();
     let stream = Stream::<u32>::create(memory, "stream", 4).unwrap();
+    let channel = Channel::<u32>::create_with_places(memory, "channel", 2).unwrap();
     let mut subscriber = stream.subscribe().unwrap();
 
     let view = memory.region().view();
@@ -57,6 +58,11 @@ fn whatever_is_written_where_tasks_wait() {
                     let permit = timeout(soon, semaphore.acquire_async()).await;
                     drop(permit);
                     let _ = timeout(soon, future.get_async()).await.is_ok();
+                    let _ = timeout(soon, channel.recv_async()).await.is_ok();
+                    let mut send = channel.send_async(1);
+                    if timeout(soon, &mut send).await.is_err() {
+                        let _ = send.withdraw().is_ok();
+                    }
                     tokio::task::yield_now().await;
                 }
             }));

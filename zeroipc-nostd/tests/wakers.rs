@@ -12,8 +12,8 @@ use memory::Memory;
 use std::sync::{Condvar, Mutex};
 use std::thread;
 use zeroipc_nostd::{
-    Event, EventMode, FormatOptions, FutureError, PopTimeoutError, Queue, Reactor, Region, Ring,
-    Semaphore, Spin, Wait, WaitError, WaitWord, WakerTable, WithReactor,
+    Channel, Event, EventMode, FormatOptions, FutureError, PopTimeoutError, Queue, Reactor, Region,
+    Ring, Semaphore, Spin, Wait, WaitError, WaitWord, WakerTable, WithReactor,
 };
 
 /// A core's side of the machine: its doorbell, and the instruction that sleeps until an interrupt.
@@ -96,7 +96,8 @@ fn task_waker(core: &'static Core, number: usize) -> Waker {
     unsafe { Waker::from_raw(RawWaker::new(data, &TABLE)) }
 }
 
-static CORES: [Core; 2] = [Core::new(), Core::new()];
+/// Two for each of two tests.
+static CORES: [Core; 4] = [const { Core::new() }; 4];
 
 /// How a core wakes the other one: by its doorbell. Threads do not wait here.
 #[derive(Debug, Clone, Copy)]
@@ -176,7 +177,42 @@ fn two_cores_run_tasks_that_wait_for_each_other() {
         });
     });
     assert!(OVER.load(SeqCst));
-    assert!(CORES.iter().all(|core| core.idle.load(SeqCst) > 0), "nobody ever slept");
+    assert!(CORES[..2].iter().all(|core| core.idle.load(SeqCst) > 0), "nobody ever slept");
+}
+
+/// From hand to hand between two cores, there and back, with one place on each side.
+#[test]
+fn tasks_of_two_cores_hand_over() {
+    const ROUNDS: u32 = 5000;
+    let mut memory = Memory::zeroed(1 << 14);
+    let region = memory.region(FormatOptions::new());
+    Channel::<u32>::create_with_places(region, "there", 1).unwrap();
+    Channel::<u32>::create_with_places(region, "back", 1).unwrap();
+    thread::scope(|scope| {
+        for begins in [true, false] {
+            scope.spawn(move || {
+                let mine = if begins { 2 } else { 3 };
+                let core = &CORES[mine];
+                let waiter = WithReactor::new(Doorbell { other: &CORES[5 - mine] }, &core.wakers);
+                let region = region.with_notifier(&waiter);
+                let there = Channel::<u32>::open(region, "there").unwrap();
+                let back = Channel::<u32>::open(region, "back").unwrap();
+                let task = pin!(async {
+                    for number in 0..ROUNDS {
+                        if begins {
+                            there.send_async(number).await.unwrap();
+                            assert_eq!(back.recv_async().await, Ok(number));
+                        } else {
+                            assert_eq!(there.recv_async().await, Ok(number));
+                            back.send_async(number).await.unwrap();
+                        }
+                    }
+                });
+                core.run(&mut [task]);
+            });
+        }
+    });
+    assert!(CORES[2..].iter().all(|core| core.idle.load(SeqCst) > 0), "nobody ever slept");
 }
 
 /// Counts how often it is woken.

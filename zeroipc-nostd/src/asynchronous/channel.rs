@@ -1,7 +1,7 @@
 //! A Channel's asynchronous forms.
 
 use super::waiting::{Operation, Waiting};
-use crate::codata::Channel;
+use crate::codata::{Channel, Stay};
 use crate::element::Element;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::wait::{Bell, Wait};
@@ -11,13 +11,41 @@ impl<'a, T: Element> Channel<'a, T> {
     ///
     /// A value is received in the poll that returns it, so dropping the future loses none; see [`Waiting`].
     ///
-    /// Only of a channel with a buffer. Without one, a receiver that waits can be given a value at any moment, also in the one in which
-    /// its task is dropped; then the value would be lost. Threads can wait there, and a task can [`Channel::try_recv`].
+    /// **Without a buffer** the task shows that it waits, and a sender that waits too tells it: [`Channel::send`], [`Channel::send_timeout`],
+    /// [`Channel::send_async`], a [`select`](crate::select()). But nothing can be *given* to it while it waits, since it may be dropped
+    /// before it looks, and the value would be lost. So a [`Channel::try_send`], and what a [`try_select`](crate::try_select) sends, does
+    /// not meet it. While it is pending it takes one of the channel's places of receivers; a future that is leaked keeps it.
     ///
     /// # Errors
-    /// Its outcome is an error as for [`Channel::recv`]; [`RecvError::NoBuffer`] if there is no buffer.
+    /// Its outcome is an error as for [`Channel::recv`].
+    ///
+    /// ```
+    /// use core::future::Future;
+    /// use core::pin::pin;
+    /// use core::task::{Context, Poll, Waker};
+    /// use zeroipc_nostd::{Channel, FormatOptions, Region, Span, Spin, WakerTable, WithReactor};
+    ///
+    /// # fn timer() -> u64 { 0 }
+    /// # let mut memory = vec![0_u64; 2048];
+    /// # let memory = zerocopy::IntoBytes::as_mut_bytes(memory.as_mut_slice());
+    /// static WAKERS: WakerTable<8> = WakerTable::new();
+    /// let waiter = WithReactor::new(Spin::new(timer), &WAKERS);
+    /// let region =
+    ///     Region::create(Span::from_slice(memory)?, &FormatOptions::new())?.with_notifier(&waiter);
+    /// let hand = Channel::<u32>::create(region, "hand", 0)?; // no buffer: from hand to hand
+    ///
+    /// // What an executor does with two tasks that meet.
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// let (mut recv, mut send) = (pin!(hand.recv_async()), pin!(hand.send_async(7)));
+    /// assert_eq!(recv.as_mut().poll(&mut context), Poll::Pending);
+    /// assert!(send.as_mut().poll(&mut context).is_pending()); // offered: not done before somebody has taken it
+    /// WAKERS.ring();
+    /// assert_eq!(recv.as_mut().poll(&mut context), Poll::Ready(Ok(7)));
+    /// assert!(send.as_mut().poll(&mut context).is_ready());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_async(&self) -> Waiting<'a, ChannelRecv<'a, T>> {
-        Waiting::new(ChannelRecv { channel: *self })
+        Waiting::new(ChannelRecv { stay: Stay::of_receiver(*self) })
     }
 
     /// All values that come, as a stream for a task: it ends when the channel is closed and drained, and after an error.
@@ -26,46 +54,86 @@ impl<'a, T: Element> Channel<'a, T> {
         ChannelStream { next: Some(self.recv_async()) }
     }
 
-    /// Sends `value`, when there is room: [`Channel::send`] for a task.
+    /// Sends `value`, when there is room, or without a buffer to a receiver that takes it: [`Channel::send`] for a task.
     ///
-    /// The value is sent in the poll that says so; dropped before, the future has not sent it. See [`Waiting`]. Only to a channel with a
-    /// buffer, as [`Channel::recv_async`].
+    /// **With a buffer** the value is sent in the poll that says so; dropped before, the future has not sent it. See [`Waiting`].
+    ///
+    /// **Without** one the value is offered from the first poll on, and a receiver may take it at any moment. A future that says that it was
+    /// sent, or that it was not, is right: it was taken once, or certainly not. One that is *dropped* while it is pending takes
+    /// the offer back, unless somebody has just taken it: then the value has been sent, once, and nobody told the sender. Who wants
+    /// to know ends it with [`Waiting::withdraw`] instead, also after a timeout. While it is pending it takes one of the channel's
+    /// places of senders; one that is leaked keeps it, and its value can be taken, once.
     ///
     /// # Errors
-    /// Its outcome is an error as for [`Channel::send`]; [`SendError::NoBuffer`] if there is no buffer.
+    /// Its outcome is an error as for [`Channel::send`], with the value, which was not sent.
+    ///
+    /// ```
+    /// # use core::future::Future;
+    /// # use core::pin::Pin;
+    /// # use core::task::{Context, Poll, Waker};
+    /// use zeroipc_nostd::{Channel, FormatOptions, Region, SendError, Span, Spin, TryRecvError, WakerTable, WithReactor};
+    ///
+    /// # let mut memory = vec![0_u64; 2048];
+    /// # let memory = zerocopy::IntoBytes::as_mut_bytes(memory.as_mut_slice());
+    /// # static WAKERS: WakerTable<8> = WakerTable::new();
+    /// # let waiter = WithReactor::new(Spin::new(|| 0), &WAKERS);
+    /// # let region =
+    /// #     Region::create(Span::from_slice(memory)?, &FormatOptions::new())?.with_notifier(&waiter);
+    /// # let mut context = Context::from_waker(Waker::noop());
+    /// let hand = Channel::<u32>::create(region, "hand", 0)?;
+    /// let mut send = hand.send_async(1);
+    /// assert!(Pin::new(&mut send).poll(&mut context).is_pending());
+    /// drop(send); // takes the offer back
+    /// assert_eq!(hand.try_recv(), Err(TryRecvError::Empty));
+    ///
+    /// let mut send = hand.send_async(2);
+    /// assert!(Pin::new(&mut send).poll(&mut context).is_pending());
+    /// hand.close();
+    /// assert_eq!(Pin::new(&mut send).poll(&mut context), Poll::Ready(Err(SendError::Closed(2))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_async(&self, value: T) -> Waiting<'a, ChannelSend<'a, T>> {
-        Waiting::new(ChannelSend { channel: *self, value })
+        Waiting::new(ChannelSend { stay: Stay::of_sender(*self), value })
     }
 }
 
 /// See [`Channel::recv_async`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct ChannelRecv<'a, T> {
-    channel: Channel<'a, T>,
+    stay: Stay<'a, T>,
 }
 
 impl<'a, T: Element> Operation<'a> for ChannelRecv<'a, T> {
     type Output = Result<T, RecvError>;
 
-    fn attempt(&mut self, _ask: bool) -> Option<Self::Output> {
-        match self.channel.try_recv() {
+    fn attempt(&mut self, ask: bool) -> Option<Self::Output> {
+        let channel = self.stay.channel();
+        if channel.buffer().is_none() {
+            return self.stay.receive(ask);
+        }
+        match channel.try_recv() {
             Ok(value) => Some(Ok(value)),
             Err(TryRecvError::Closed) => Some(Err(RecvError::Closed)),
             Err(TryRecvError::Corrupt) => Some(Err(RecvError::Corrupt)),
-            Err(_) if self.channel.buffer().is_none() => Some(Err(RecvError::NoBuffer)),
             Err(TryRecvError::Empty | TryRecvError::Blocked) => None,
         }
     }
 
     fn bell(&self) -> Option<Bell<'a>> {
-        self.channel.buffer().map(|queue| Bell::one(*queue.items()))
+        let queue = self.stay.channel().buffer();
+        queue.map(|queue| Bell::one(*queue.items())).or_else(|| self.stay.bell())
+    }
+
+    fn has_moved(&mut self) -> bool {
+        self.stay.has_moved()
     }
 
     fn waiter(&self) -> Option<&'a dyn Wait> {
-        self.channel.notifier().waiter()
+        self.stay.channel().notifier().waiter()
     }
 
     fn no_waiter(&mut self) -> Self::Output {
+        self.stay.give_up_receiving();
         Err(RecvError::NoWaiter)
     }
 }
@@ -100,34 +168,77 @@ impl<T: Element> futures_core::Stream for ChannelStream<'_, T> {
 }
 
 /// See [`Channel::send_async`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct ChannelSend<'a, T> {
-    channel: Channel<'a, T>,
+    stay: Stay<'a, T>,
     value: T,
 }
 
 impl<'a, T: Element> Operation<'a> for ChannelSend<'a, T> {
     type Output = Result<(), SendError<T>>;
 
-    fn attempt(&mut self, _ask: bool) -> Option<Self::Output> {
-        match self.channel.try_send(self.value) {
+    fn attempt(&mut self, ask: bool) -> Option<Self::Output> {
+        let channel = self.stay.channel();
+        if channel.buffer().is_none() {
+            return self.stay.send(self.value, ask);
+        }
+        match channel.try_send(self.value) {
             Ok(()) => Some(Ok(())),
             Err(TrySendError::Closed(value)) => Some(Err(SendError::Closed(value))),
             Err(TrySendError::Corrupt(value)) => Some(Err(SendError::Corrupt(value))),
-            Err(_) if self.channel.buffer().is_none() => Some(Err(SendError::NoBuffer(self.value))),
             Err(TrySendError::Full(_) | TrySendError::Blocked(_)) => None,
         }
     }
 
     fn bell(&self) -> Option<Bell<'a>> {
-        self.channel.buffer().map(|queue| Bell::one(*queue.space()))
+        let queue = self.stay.channel().buffer();
+        queue.map(|queue| Bell::one(*queue.space())).or_else(|| self.stay.bell())
+    }
+
+    fn has_moved(&mut self) -> bool {
+        self.stay.has_moved()
     }
 
     fn waiter(&self) -> Option<&'a dyn Wait> {
-        self.channel.notifier().waiter()
+        self.stay.channel().notifier().waiter()
     }
 
     fn no_waiter(&mut self) -> Self::Output {
-        Err(SendError::NoWaiter(self.value))
+        self.stay.give_up_sending(self.value)
+    }
+}
+
+impl<T: Element> Waiting<'_, ChannelSend<'_, T>> {
+    /// Gives up a send that is pending, as dropping it does, and says what came of it: `Ok` if the value was received.
+    ///
+    /// Does not wait.
+    ///
+    /// # Errors
+    /// The value, which was certainly not sent, and is not any more.
+    ///
+    /// ```
+    /// # use core::future::Future;
+    /// # use core::pin::Pin;
+    /// # use core::task::{Context, Waker};
+    /// # use zeroipc_nostd::{Channel, FormatOptions, Region, Span, Spin, WakerTable, WithReactor};
+    /// # let mut memory = vec![0_u64; 2048];
+    /// # let memory = zerocopy::IntoBytes::as_mut_bytes(memory.as_mut_slice());
+    /// # static WAKERS: WakerTable<8> = WakerTable::new();
+    /// # let waiter = WithReactor::new(Spin::new(|| 0), &WAKERS);
+    /// # let region =
+    /// #     Region::create(Span::from_slice(memory)?, &FormatOptions::new())?.with_notifier(&waiter);
+    /// # let mut context = Context::from_waker(Waker::noop());
+    /// let hand = Channel::<u32>::create(region, "hand", 0)?;
+    /// let (mut first, mut second) = (hand.send_async(1), hand.send_async(1));
+    /// assert!(Pin::new(&mut first).poll(&mut context).is_pending());
+    /// assert!(Pin::new(&mut second).poll(&mut context).is_pending());
+    /// assert_eq!(hand.try_recv(), Ok(1)); // of one of the two
+    /// let (first, second) = (first.withdraw(), second.withdraw()); // or after a timeout
+    /// assert!((first, second) == (Ok(()), Err(1)) || (first, second) == (Err(1), Ok(())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn withdraw(self) -> Result<(), T> {
+        let mut send = self.into_operation();
+        send.stay.give_up_sending(send.value).map_err(|_| send.value)
     }
 }

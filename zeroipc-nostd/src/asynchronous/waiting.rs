@@ -25,6 +25,13 @@ pub trait Operation<'a> {
     fn bell(&self) -> Option<Bell<'a>>;
 
     #[doc(hidden)]
+    /// Whether the last attempts have led to another bell than the one that it waited by, which is used up. Says so once.
+    #[inline(always)]
+    fn has_moved(&mut self) -> bool {
+        false
+    }
+
+    #[doc(hidden)]
     /// How this party waits.
     fn waiter(&self) -> Option<&'a dyn Wait>;
 
@@ -37,7 +44,8 @@ pub trait Operation<'a> {
 ///
 /// **Dropping it** while it is pending leaves everything as if it had not been there: an operation is done in the poll that
 /// returns its outcome, or not at all. If it had been woken, the wake-up is passed on to another that waits. So it can stand in
-/// `select!` or in a timeout.
+/// `select!` or in a timeout. (One operation is not in our hands alone: what [`Channel::send_async`](crate::Channel::send_async) offers
+/// without a buffer may be taken just before the future is dropped.)
 ///
 /// **Polled again** after it was ready, it begins the same operation anew: that makes it the poll form, and
 /// [`Waiting::into_stream`] of it the stream form.
@@ -47,13 +55,23 @@ pub trait Operation<'a> {
 /// form would say so. A task that is not polled again after it was woken keeps its share of the wake-up for 100 ms.
 #[must_use = "futures do nothing unless polled"]
 pub struct Waiting<'a, O> {
-    operation: O,
+    // Dropped first: only then what it watched may become another's.
     watched: Watched<'a>,
+    operation: O,
 }
 
 impl<'a, O> Waiting<'a, O> {
     pub(crate) fn new(operation: O) -> Self {
-        Waiting { operation, watched: Watched(None) }
+        Waiting { watched: Watched(None), operation }
+    }
+}
+
+impl<O> Waiting<'_, O> {
+    /// Ends the waiting; what there was to wake it for is passed on.
+    pub(crate) fn into_operation(self) -> O {
+        let Waiting { watched, operation } = self;
+        drop(watched);
+        operation
     }
 }
 
@@ -72,7 +90,7 @@ impl<'a, O: Operation<'a>> Future for Waiting<'a, O> {
     type Output = O::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<O::Output> {
-        let Waiting { operation, watched } = self.get_mut();
+        let Waiting { watched, operation } = self.get_mut();
         let waker = context.waker();
         // Who was asleep asks for the dead, as sleeping threads do.
         let ask = watched.0.is_some();
@@ -81,7 +99,9 @@ impl<'a, O: Operation<'a>> Future for Waiting<'a, O> {
                 watched.done();
                 return Poll::Ready(output);
             }
-            if watched.renew(waker) {
+            if operation.has_moved() {
+                watched.done();
+            } else if watched.renew(waker) {
                 return Poll::Pending;
             }
             let Some((waiter, bell)) = operation.waiter().zip(operation.bell()) else {
@@ -100,13 +120,14 @@ impl<'a, O: Operation<'a>> Future for Waiting<'a, O> {
                 Err(WatchError::Full) => return Poll::Ready(operation.no_waiter()),
             }
             // Announced and watched: from here on nothing is missed.
-            return match operation.attempt(false) {
-                Some(output) => {
-                    watched.done();
-                    Poll::Ready(output)
-                }
-                None => Poll::Pending,
-            };
+            if let Some(output) = operation.attempt(false) {
+                watched.done();
+                return Poll::Ready(output);
+            }
+            if !operation.has_moved() {
+                return Poll::Pending;
+            }
+            watched.done();
         }
         waker.wake_by_ref();
         Poll::Pending

@@ -29,6 +29,9 @@ pub(crate) use lazy::fill as lazy_fill;
 pub(crate) use rpc::fill as service_fill;
 pub(crate) use stream::fill as stream_fill;
 
+// How tasks wait at one.
+pub(crate) use channel::Stay;
+
 // And follows.
 pub(crate) use channel::buffer as channel_buffer;
 pub(crate) use stream::StreamObserver;

@@ -6,8 +6,6 @@ use core::fmt;
 
 const CORRUPT: &str = "corrupt: a peer has spoilt the structure; recreate the region";
 const CLOSED: &str = "closed: nothing can be sent any more";
-const NO_BUFFER: &str =
-    "a task can not wait at a channel without a buffer; create it with one, or wait in a thread";
 const DRAINED: &str = "closed: all that was sent has been received";
 
 /// Why [`Channel::try_send`](crate::Channel::try_send) did not send; the value is given back.
@@ -48,12 +46,10 @@ pub enum SendError<T> {
     Timeout(T),
     /// The region was opened without a notifier, so there is nothing to wait with.
     NoWaiter(T),
-    /// A task can not wait at a channel without a buffer.
-    NoBuffer(T),
     /// A peer wrote nonsense into the structure.
     Corrupt(T),
 }
-error_with_value!(SendError: Closed, Timeout, NoWaiter, NoBuffer, Corrupt);
+error_with_value!(SendError: Closed, Timeout, NoWaiter, Corrupt);
 
 impl<T> fmt::Display for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,7 +57,6 @@ impl<T> fmt::Display for SendError<T> {
             Self::Closed(_) => CLOSED,
             Self::Timeout(_) => "timed out: the value was not taken",
             Self::NoWaiter(_) => NO_WAITER,
-            Self::NoBuffer(_) => NO_BUFFER,
             Self::Corrupt(_) => CORRUPT,
         })
     }
@@ -106,8 +101,6 @@ pub enum RecvError {
     Timeout,
     /// The region was opened without a notifier, so there is nothing to wait with.
     NoWaiter,
-    /// A task can not wait at a channel without a buffer.
-    NoBuffer,
     /// A peer wrote nonsense into the structure.
     Corrupt,
 }
@@ -118,7 +111,6 @@ impl fmt::Display for RecvError {
             Self::Closed => DRAINED,
             Self::Timeout => "timed out: nothing was sent",
             Self::NoWaiter => NO_WAITER,
-            Self::NoBuffer => NO_BUFFER,
             Self::Corrupt => CORRUPT,
         })
     }

@@ -1,6 +1,7 @@
 //! Sending and receiving as cases of a select.
 
-use super::rendezvous::{Rendezvous, Side, Taken};
+use super::places::Side;
+use super::rendezvous::{Rendezvous, Taken};
 use super::{Channel, Form};
 use crate::codata::channel::claim::Home;
 use crate::codata::select::{shown_by_name, Case, Meet, Mode, Tried};
@@ -212,10 +213,7 @@ impl<'a, T: Element> Spot<'a, T> {
     }
 
     fn rendezvous(&self) -> Option<&Rendezvous<'a, T>> {
-        match &self.channel.form {
-            Form::Rendezvous(rendezvous) => Some(rendezvous),
-            Form::Buffered(_) => None,
-        }
+        self.channel.rendezvous()
     }
 
     fn meet(&self) -> Option<&dyn Meet> {

@@ -1,7 +1,8 @@
 //! Sending and receiving without a buffer: at a place, until somebody has come.
 
 use super::claim::{Home, Met};
-use super::rendezvous::{Refused, Rendezvous, Side, Taken};
+use super::places::Side;
+use super::rendezvous::{Refused, Rendezvous, Taken};
 use crate::element::Element;
 use crate::error::{RecvError, SendError, TrySendError};
 use crate::sync::Atomic;
@@ -73,7 +74,8 @@ impl<'a, T: Element> Meeting<'_, 'a, T> {
             Err(unmet) => return Err(unmet.sending(value)),
         };
         self.rendezvous.write(place, &value);
-        let sent = self.open(Side::Senders, place).and_then(|home| {
+        let home = self.rendezvous.open(Side::Senders, place).ok_or(Unmet::Corrupt);
+        let sent = home.and_then(|home| {
             if self.rendezvous.ring_one() {
                 self.watch(&home, limit);
             }
@@ -115,7 +117,8 @@ impl<'a, T: Element> Meeting<'_, 'a, T> {
             Ok(Found::Value(value)) => return Ok(value),
             Err(unmet) => return Err(unmet.receiving()),
         };
-        let received = self.open(Side::Receivers, place).and_then(|home| {
+        let home = self.rendezvous.open(Side::Receivers, place).ok_or(Unmet::Corrupt);
+        let received = home.and_then(|home| {
             let take = || match self.rendezvous.take(Some(&home)) {
                 Taken::Value(value) => Some(value),
                 Taken::Nothing | Taken::Left | Taken::Matched => None,
@@ -124,10 +127,7 @@ impl<'a, T: Element> Meeting<'_, 'a, T> {
             self.until_met(&home, limit, take, accept)
         });
         self.rendezvous.free(Side::Receivers, place);
-        // We may have been rung for an offer that we did not take.
-        if self.rendezvous.is_anybody(Side::Senders) {
-            self.rendezvous.ring_one();
-        }
+        self.rendezvous.pass_on();
         received.map_err(Unmet::receiving)
     }
 
@@ -152,18 +152,12 @@ impl<'a, T: Element> Meeting<'_, 'a, T> {
             looks = looks.saturating_sub(1);
             look(ask)
         });
-        found.or_else(|| look(true)).unwrap_or(Err(Unmet::Timeout))
-    }
-
-    /// Shows the place and lets it be met.
-    fn open(&self, side: Side, place: usize) -> Result<Home<'a>, Unmet> {
-        let home = self.rendezvous.home(side, place).ok_or(Unmet::Corrupt)?;
-        self.rendezvous.show(side, place, 0, &home).ok_or(Unmet::Corrupt)?;
-        if home.open() {
-            Ok(home)
-        } else {
-            Err(Unmet::Corrupt)
+        let found = found.or_else(|| look(true)).unwrap_or(Err(Unmet::Timeout));
+        if matches!(found, Ok(Found::Value(_))) {
+            // We may have been woken for a place, which another can have.
+            self.rendezvous.room(side).notify(self.rendezvous.notifier);
         }
+        found
     }
 
     /// Waits until somebody has met us at `home`, which `met` completes, or `take` gives something; otherwise nobody has and will.

@@ -14,7 +14,7 @@
 //!    out to be something to pop, start again; otherwise it is closed and drained.
 //! 3. *Close*: exchange `closed` for 1; wake all senders and all receivers.
 //!
-//! Without a buffer: `rendezvous.rs`. Whoever finds `closed` to be 1 withdraws what it offers or requests, and it is closed, unless it
+//! Without a buffer: `rendezvous.rs`, and for tasks `stay.rs`. Whoever finds `closed` to be 1 withdraws what it offers or requests, and it is closed, unless it
 //! was met before.
 //!
 //! Why no value is lost: a send that saw 0 may push long after the close. But a receiver says *closed* only after it has sealed the
@@ -25,12 +25,16 @@ mod cases;
 pub(super) mod claim;
 mod iter;
 mod meeting;
+mod places;
 mod rendezvous;
+mod stay;
 
 pub use cases::{RecvCase, SendCase};
 pub use iter::{ChannelIter, ChannelTryIter};
+pub(crate) use stay::Stay;
 
 use self::meeting::Meeting;
+use self::places::Layout;
 use self::rendezvous::Rendezvous;
 use crate::element::Element;
 use crate::error::{
@@ -60,6 +64,8 @@ const TURNS: u32 = 1 << 10;
 /// certainly not taken. So many senders and as many receivers wait at a time as there are places ([`Channel::create_with_places`]); more
 /// wait for a place. [`Channel::try_send`] succeeds if a receiver waits, and [`Channel::try_recv`] if a sender does. Who meets whom is
 /// random, not first come first served.
+///
+/// Tasks meet threads and other tasks as well: [`Channel::recv_async`], [`Channel::send_async`].
 ///
 /// Both can be waited for together with other channels, in either direction, by [`select`](crate::select()).
 ///
@@ -117,6 +123,16 @@ impl<T> Clone for Channel<'_, T> {
 }
 impl<T> Copy for Channel<'_, T> {}
 
+impl<'a, T> Channel<'a, T> {
+    /// Where parties meet, if it has no buffer.
+    fn rendezvous(&self) -> Option<&Rendezvous<'a, T>> {
+        match &self.form {
+            Form::Rendezvous(rendezvous) => Some(rendezvous),
+            Form::Buffered(_) => None,
+        }
+    }
+}
+
 impl<'a, T: Element> Channel<'a, T> {
     /// Creates a channel whose buffer holds at least `capacity` values: the next power of two, at least 2. With 0 there is no buffer.
     ///
@@ -131,7 +147,7 @@ impl<'a, T: Element> Channel<'a, T> {
         capacity: usize,
     ) -> Result<Self, StructureError> {
         if capacity == 0 {
-            return Self::create_with_places(region, name, rendezvous::DEFAULT_PLACES);
+            return Self::create_with_places(region, name, places::DEFAULT_PLACES);
         }
         let region = region.into();
         let geometry = region.geometry();
@@ -173,7 +189,7 @@ impl<'a, T: Element> Channel<'a, T> {
         let mut prefix = Prefix::new(Kind::CHANNEL, region.geometry(), elem_size::<T>()?, 0);
         prefix.extra = places;
         let max = u64::from(claim::MOST_PLACES);
-        let size = rendezvous::Layout::of(&prefix)
+        let size = Layout::of(&prefix)
             .ok_or(StructureError::BadCapacity { capacity: u64::from(places), min: 1, max })?
             .size;
         region.create_structure(name, prefix, size, |span| {
@@ -197,7 +213,7 @@ impl<'a, T: Element> Channel<'a, T> {
         let corrupt = found.corrupt("its capacity or buffer");
         let notifier = region.notifier();
         let form = if found.prefix.capacity == 0 {
-            let layout = rendezvous::Layout::of(&found.prefix).ok_or(corrupt)?;
+            let layout = Layout::of(&found.prefix).ok_or(corrupt)?;
             let (all, membership) = (region.view().table.span, region.membership());
             let parts = Rendezvous::at(found.span, all, &layout, notifier, membership);
             Form::Rendezvous(parts.ok_or(corrupt)?)
@@ -233,7 +249,7 @@ impl<'a, T: Element> Channel<'a, T> {
     #[must_use]
     pub fn footprint(geometry: Geometry, capacity: usize) -> Option<u64> {
         if capacity == 0 {
-            return Self::footprint_with_places(geometry, rendezvous::DEFAULT_PLACES);
+            return Self::footprint_with_places(geometry, places::DEFAULT_PLACES);
         }
         let start = align_up(CONTROL_BYTES, u64::from(geometry.line_bytes()))?;
         let block = queue::Block::new::<T>(geometry, capacity, queue::DEFAULT_SPARES)?;
@@ -245,7 +261,7 @@ impl<'a, T: Element> Channel<'a, T> {
     pub fn footprint_with_places(geometry: Geometry, places: u32) -> Option<u64> {
         let mut prefix = Prefix::new(Kind::CHANNEL, geometry, elem_size::<T>().ok()?, 0);
         prefix.extra = places;
-        block_bytes(geometry, rendezvous::Layout::of(&prefix)?.size)
+        block_bytes(geometry, Layout::of(&prefix)?.size)
     }
 
     /// The buffer, if it has one.
@@ -265,7 +281,7 @@ impl<'a, T: Element> Channel<'a, T> {
     }
 
     /// Sends `value` if that needs no waiting: if there is room in the buffer, or without a buffer if a receiver waits, which then has
-    /// it as soon as it runs. Lock-free.
+    /// it as soon as it runs. (Not a task: see [`Channel::recv_async`].) Lock-free.
     ///
     /// What the sender did before is visible to the receiver. A party that stops, or is killed, inside holds up nobody.
     ///

@@ -54,88 +54,17 @@
 //! <https://doi.org/10.1145/1122971.1122994>), in slots instead of list nodes. Selecting by one claim word for each party with a
 //! third state in between: Reppy, Russo and Xiao, "Parallel Concurrent ML" (2009, <https://doi.org/10.1145/1596550.1596588>).
 
-use super::claim::{any_word, Claim, Home, Phase, MOST_PLACES};
+use super::claim::{Claim, Home, Phase};
+use super::places::{Layout, Place, Places, Side};
 use crate::element::Element;
-use crate::geometry::{align_up, WordSize};
 use crate::party::Membership;
 use crate::prefix::Prefix;
-use crate::sync::{fence_after_rmw, look_again, scattered, AnyWord, Atomic, Racy, Span};
+use crate::sync::{fence_after_rmw, look_again, Atomic, Racy, Span};
 use crate::wait::{EventCount, Notifier};
-use core::num::NonZeroUsize;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-
-const OWNER: u64 = 8;
-const HOME: u64 = 16;
-const EXPECTED: u64 = 24;
-const CASE: u64 = 32;
-const RECEIVER: u64 = 36;
-const PLACE_BYTES: u64 = 40;
-
-/// How many senders, and how many receivers, wait at a time, where nobody says.
-pub(super) const DEFAULT_PLACES: u32 = 16;
 
 /// How often a taker tries again at the same offer, whose party is going back and forth, before it goes on.
 const TRIES: u32 = 4;
-
-/// Which of the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Senders,
-    Receivers,
-}
-
-/// Where the parts lie.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Layout {
-    offers: u64,
-    requests: u64,
-    senders: u64,
-    value: u64,
-    sender_stride: u64,
-    receivers: u64,
-    receiver_stride: u64,
-    places: u32,
-    wide: bool,
-    pub(super) size: u64,
-}
-
-impl Layout {
-    /// By the prefix; `None` if it is none that creation writes.
-    pub(super) fn of(prefix: &Prefix) -> Option<Self> {
-        let geometry = prefix.geometry.ok()?;
-        let line = u64::from(geometry.line_bytes());
-        let (elem, places) = (u64::from(prefix.elem_size), prefix.extra);
-        let possible = elem > 0
-            && elem <= 1 << 30
-            && prefix.capacity == 0
-            && (1..=MOST_PLACES).contains(&places);
-        if !possible {
-            return None;
-        }
-        let elem_align = (1 << elem.trailing_zeros()).min(16).min(line);
-        let offers = align_up(super::CONTROL_BYTES, line)?;
-        let requests = align_up(offers + 8, line)?;
-        let senders = align_up(requests + 8, line)?;
-        let value = align_up(PLACE_BYTES, elem_align)?;
-        let sender_stride = align_up(value + elem, line)?;
-        let receivers = senders.checked_add(sender_stride.checked_mul(u64::from(places))?)?;
-        let receiver_stride = align_up(PLACE_BYTES, line)?;
-        let size = receivers.checked_add(receiver_stride * u64::from(places))?;
-        let wide = geometry.word() == WordSize::Eight;
-        Some(Layout {
-            offers,
-            requests,
-            senders,
-            value,
-            sender_stride,
-            receivers,
-            receiver_stride,
-            places,
-            wide,
-            size,
-        })
-    }
-}
 
 /// What a channel without a buffer consists of.
 #[derive(Debug)]
@@ -155,31 +84,6 @@ impl<T> Clone for Rendezvous<'_, T> {
     }
 }
 impl<T> Copy for Rendezvous<'_, T> {}
-
-/// The places of one kind.
-#[derive(Debug, Clone, Copy)]
-struct Places<'a> {
-    /// One bit for each where somebody can be met.
-    shown: Atomic<'a, u32>,
-    room: EventCount<'a>,
-    span: Span<'a>,
-    stride: u64,
-    count: usize,
-    wide: bool,
-    /// Where in the region `span` begins.
-    at: u64,
-}
-
-/// A place.
-#[derive(Debug, Clone, Copy)]
-struct Place<'a> {
-    own: Home<'a>,
-    owner: Atomic<'a, u32>,
-    home: AnyWord<'a>,
-    expected: AnyWord<'a>,
-    case: Atomic<'a, u32>,
-    receiver: Atomic<'a, u32>,
-}
 
 /// What looking for an offer came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,40 +124,6 @@ pub(crate) enum Refused {
     NoPlace,
 }
 
-impl<'a> Places<'a> {
-    /// Bounded: there are at most 32.
-    fn indices(&self, shown: u32) -> impl Iterator<Item = usize> {
-        let (count, start) = (self.count, scattered());
-        // Not 0, which the compiler cannot know: a remainder that may fail would link the machinery of panics.
-        let modulus = NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
-        (0..count)
-            .map(move |nth| (start % modulus + nth) % modulus)
-            .filter(move |at| shown >> at & 1 != 0)
-    }
-
-    fn place(&self, region: Span<'a>, index: usize) -> Option<Place<'a>> {
-        if index >= self.count {
-            return None;
-        }
-        let at = index as u64 * self.stride;
-        Some(Place {
-            own: Home::at(region, self.wide, self.at + at)?,
-            owner: self.span.word(at + OWNER)?,
-            home: any_word(self.span, self.wide, at + HOME)?,
-            expected: any_word(self.span, self.wide, at + EXPECTED)?,
-            case: self.span.word(at + CASE)?,
-            receiver: self.span.word(at + RECEIVER)?,
-        })
-    }
-}
-
-impl<'a> Place<'a> {
-    /// The claim word that decides; `None` if a peer wrote nonsense.
-    fn home(&self, region: Span<'a>, wide: bool) -> Option<Home<'a>> {
-        Home::at(region, wide, self.home.load(Relaxed))
-    }
-}
-
 impl<'a, T: Element> Rendezvous<'a, T> {
     /// The one in `span`, a part of `region`; `None` if it does not fit.
     pub(super) fn at(
@@ -289,7 +159,9 @@ impl<'a, T: Element> Rendezvous<'a, T> {
             membership,
         })
     }
+}
 
+impl<'a, T> Rendezvous<'a, T> {
     fn side(&self, side: Side) -> &Places<'a> {
         match side {
             Side::Senders => &self.senders,
@@ -347,11 +219,6 @@ impl<'a, T: Element> Rendezvous<'a, T> {
         self.place(side, index).map(|place| place.own)
     }
 
-    /// The value that is offered at a place which we own.
-    pub(crate) fn write(&self, index: usize, value: &T) {
-        self.values.write(index, value);
-    }
-
     /// Step 2, at a place which we own: as `case` of the select that waits at `home`, or by itself if that is none. Until
     /// `home` is open nobody is met.
     pub(crate) fn show(&self, side: Side, index: usize, case: u32, home: &Home<'_>) -> Option<()> {
@@ -368,6 +235,13 @@ impl<'a, T: Element> Rendezvous<'a, T> {
         Some(())
     }
 
+    /// Step 2 of a party that offers or requests one thing: where it can be met from now on. `None` if a peer wrote nonsense.
+    pub(super) fn open(&self, side: Side, place: usize) -> Option<Home<'a>> {
+        let home = self.home(side, place)?;
+        self.show(side, place, 0, &home)?;
+        home.open().then_some(home)
+    }
+
     /// Step 7: the place is ours, and what it showed can not be met any more.
     pub(crate) fn free(&self, side: Side, index: usize) {
         let places = self.side(side);
@@ -379,6 +253,13 @@ impl<'a, T: Element> Rendezvous<'a, T> {
         // Release: what we did there is done for the next.
         place.owner.swap(0, AcqRel);
         places.room.notify(self.notifier);
+    }
+}
+
+impl<'a, T: Element> Rendezvous<'a, T> {
+    /// The value that is offered at a place which we own.
+    pub(crate) fn write(&self, index: usize, value: &T) {
+        self.values.write(index, value);
     }
 
     /// Steps 3 and 4: takes any offer, for the party that waits at `me` if it does.
@@ -509,7 +390,9 @@ impl<'a, T: Element> Rendezvous<'a, T> {
         self.free(Side::Senders, place);
         Some(value)
     }
+}
 
+impl<'a, T> Rendezvous<'a, T> {
     /// Tells one receiver that is asleep that there is an offer. The caller has just shown it, or found one that somebody else could
     /// have been told of. Whether there was one.
     pub(crate) fn ring_one(&self) -> bool {
@@ -527,6 +410,14 @@ impl<'a, T: Element> Rendezvous<'a, T> {
             }
         }
         false
+    }
+
+    /// If there are offers, tells one receiver: for one that has just freed its place, where it may have been rung.
+    pub(crate) fn pass_on(&self) {
+        // Freeing ends with a full fence, if there are wakers at all: who offers does not find our place any more, or we find the offer.
+        if self.is_anybody(Side::Senders) {
+            self.ring_one();
+        }
     }
 
     /// Tells all that wait. The caller has just closed the channel.
