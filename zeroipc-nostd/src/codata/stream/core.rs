@@ -146,6 +146,18 @@ impl<'a, W: Word> Log<'a, W> {
         first.plus(W::ONE)
     }
 
+    /// Whether `sequence` is `next`, the first that is not published, or lies before it.
+    ///
+    /// Modular, where words wrap around: 8-byte words do not, and 4-byte words have not while nothing was overwritten.
+    pub(super) fn is_known(&self, sequence: u64, next: W) -> bool {
+        let first = next.minus(W::low(self.capacity as u64));
+        let is_plain = W::BYTES == 8 || self.form.is_void(self.look(first), first);
+        let behind = next.minus(W::low(sequence));
+        W::low(sequence).wide() == sequence
+            && !behind.is_negative()
+            && (sequence <= next.wide() || !is_plain)
+    }
+
     /// Whether the stream ended before `next`, the first sequence that is not published.
     pub(super) fn is_closed(&self, next: W) -> bool {
         self.is_end(self.look(next), next)

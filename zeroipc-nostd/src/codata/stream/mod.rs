@@ -449,7 +449,9 @@ impl<'a, T: Element> Stream<'a, T> {
     /// If it was overwritten meanwhile, the first call of [`Subscriber::try_next`] tells how many were missed since.
     ///
     /// # Errors
-    /// As [`Stream::subscribe`]; [`SubscribeError::Ahead`] for a sequence number beyond that of the next value.
+    /// As [`Stream::subscribe`]; [`SubscribeError::Ahead`] for a sequence number beyond that of the next value. With 4-byte words,
+    /// where numbers wrap around, so is one that is 2^31 or more behind, and one that is fewer behind by going back past 0 is not
+    /// once a whole lap was published.
     pub fn subscribe_at(&self, sequence: u64) -> Result<Subscriber<'a, T>, SubscribeError> {
         self.subscribe_from(Start::At(sequence))
     }
@@ -573,11 +575,10 @@ fn half<'a, T: Element, W: Word>(
         Start::Now => next,
         Start::Oldest => oldest,
         Start::At(sequence) => {
-            let cursor = W::low(sequence);
-            if cursor.wide() != sequence || next.minus(cursor).is_negative() {
+            if !log.is_known(sequence, next) {
                 return Err(SubscribeError::Ahead { next: next.wide() });
             }
-            cursor
+            W::low(sequence)
         }
     };
     let place = match &core.places {
