@@ -243,6 +243,14 @@ pub(super) enum Refusal {
     Corrupt,
 }
 
+/// Why one of many publishers did not publish.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refused {
+    pub(super) why: Refusal,
+    /// Whether it gave a slot to the spares, which it had since it was displaced.
+    pub(super) gave_slot: bool,
+}
+
 /// Whether a certain sequence was asked for, and it is not this one.
 #[inline(always)]
 fn is_another<W: Word>(sequence: W, at: Option<W>) -> bool {
@@ -324,7 +332,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
 
     /// Publishes `value`, as one of many publishers, as any sequence or only as `at`; returns its sequence.
     #[inline(always)]
-    pub(super) fn emit(&self, value: &T, at: Option<W>) -> Result<W, Refusal> {
+    pub(super) fn emit(&self, value: &T, at: Option<W>) -> Result<W, Refused> {
         // Acquire: as in `next`.
         let sequence = self.log.tail.load(Acquire);
         let word = self.log.entry(sequence);
@@ -360,23 +368,17 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     /// What emit does when it did not succeed at once: with a slot of our own, which holds `value` if there is one already.
     #[cold]
     #[inline(never)]
-    fn emit_slowly(&self, value: &T, at: Option<W>, mut mine: Option<usize>) -> Result<W, Refusal> {
-        let spares = self.spares.as_ref().ok_or(Refusal::Corrupt)?;
-        let emitted = self.emit_from(value, at, spares, &mut mine);
-        if let Some(slot) = mine {
+    fn emit_slowly(&self, value: &T, at: Option<W>, mut mine: Option<usize>) -> Result<W, Refused> {
+        let emitted = self.emit_from(value, at, &mut mine);
+        if let (Some(slot), Some(spares)) = (mine, &self.spares) {
             spares.give(slot);
         }
-        emitted
+        emitted.map_err(|why| Refused { why, gave_slot: mine.is_some() })
     }
 
     /// Steps 1 to 4 of emit. What is in `mine` afterwards goes to the spares.
-    fn emit_from(
-        &self,
-        value: &T,
-        at: Option<W>,
-        spares: &Spares<'_, W>,
-        mine: &mut Option<usize>,
-    ) -> Result<W, Refusal> {
+    fn emit_from(&self, value: &T, at: Option<W>, mine: &mut Option<usize>) -> Result<W, Refusal> {
+        let spares = self.spares.as_ref().ok_or(Refusal::Corrupt)?;
         let form = &self.log.form;
         let mut looks = 0;
         for _ in 0..TURNS {
