@@ -166,13 +166,13 @@ fn one_more_blocks_publishers_but_no_subscriber() {
 fn emit_waits_for_stopped_publishers() {
     static NEVER: Spin = Spin::new(|| u64::MAX - 1);
     for (places, numbered) in [(0, false), (0, true), (1, false), (1, true)] {
-        // The look for room is one access more.
+        // The look for room is one access more, as long as nobody need look at the cursors.
         let inside = INSIDE + u64::from(places);
         let mut options = StreamOptions::new().spares(1);
         if places > 0 {
             options = options.backpressure(places);
         }
-        with_stream(WordSize::Eight, 2, options, 0, |stream| {
+        with_stream(WordSize::Eight, 8, options, 0, |stream| {
             let mut subscriber = stream.subscribe().unwrap();
             thread::scope(|scope| {
                 let start = |n| {
