@@ -15,6 +15,8 @@ enum Protocol<'a> {
     One(EventCount<'a>),
     /// Each that is woken looks for itself.
     All(EventCount<'a>),
+    /// The same, and some of those that ring have published by a store.
+    AllOfStores(EventCount<'a>),
     /// There is one sleeper at most.
     Only(Doorbell<'a>),
     /// Each is woken, without compare-and-exchange.
@@ -34,6 +36,11 @@ impl<'a> Bell<'a> {
     /// Those who wait here wait for the same, or for different things: each looks for itself.
     pub(crate) fn all(count: EventCount<'a>) -> Self {
         Bell(Protocol::All(count))
+    }
+
+    /// As [`Bell::all`], where those that ring may publish by a store, if [`Notifier::may_store`].
+    pub(crate) fn all_of_stores(count: EventCount<'a>) -> Self {
+        Bell(Protocol::AllOfStores(count))
     }
 
     /// All who wait here are woken by each change: by the eventcount on `word`; or if there is one waker, by the broadcast on `word`
@@ -62,7 +69,8 @@ impl<'a> Bell<'a> {
     pub(crate) fn ring(self, notifier: Notifier<'_>) {
         match self.0 {
             Protocol::Broadcast(broadcast) => broadcast.ring(notifier),
-            Protocol::All(count) => count.notify_all(notifier),
+            // `notify_all` keeps the compiler from moving a store beyond it, which is all that a store needs here.
+            Protocol::All(count) | Protocol::AllOfStores(count) => count.notify_all(notifier),
             _ => self.ring_another(notifier),
         }
     }
@@ -71,7 +79,10 @@ impl<'a> Bell<'a> {
     #[inline(never)]
     fn ring_another(self, notifier: Notifier<'_>) {
         match self.0 {
-            Protocol::Broadcast(_) | Protocol::All(_) | Protocol::Unannounced(_) => {}
+            Protocol::Broadcast(_)
+            | Protocol::All(_)
+            | Protocol::AllOfStores(_)
+            | Protocol::Unannounced(_) => {}
             Protocol::One(count) => count.notify(notifier),
             Protocol::Only(bell) => Ringer::new(bell, notifier).ring(),
             Protocol::Always(word) => {
@@ -86,6 +97,7 @@ impl<'a> Bell<'a> {
     pub(crate) fn announced(self, waiter: &dyn Wait) -> (WaitWord<'a>, u32) {
         match self.0 {
             Protocol::One(count) | Protocol::All(count) => count.announced(),
+            Protocol::AllOfStores(count) => count.announced_to_stores(waiter),
             Protocol::Only(bell) => bell.announced(waiter),
             Protocol::Broadcast(bell) => bell.announced(waiter),
             Protocol::Unannounced(word) | Protocol::Always(word) => {

@@ -107,7 +107,7 @@ use crate::wait::{Bell, EventCount, Notifier};
 pub struct Stream<'a, T> {
     core: ByWord<Core<'a, T, u32>, Core<'a, T, Wide>>,
     sleepers: Bell<'a>,
-    space: EventCount<'a>,
+    space: Bell<'a>,
     role: Role<'a>,
     notifier: Notifier<'a>,
     membership: Membership<'a>,
@@ -195,7 +195,7 @@ impl<'a, T: Element> Stream<'a, T> {
         Ok(Stream {
             core,
             sleepers,
-            space: EventCount::new(word(SPACE)?),
+            space: Bell::all_of_stores(EventCount::new(word(SPACE)?)),
             role: Role { word: word(ROLE)?, cas, recorded: true },
             notifier: region.notifier(),
             membership: region.membership(),
@@ -317,7 +317,7 @@ impl<'a, T: Element> Stream<'a, T> {
 
     /// What publishers sleep on.
     pub(crate) fn space_bell(&self) -> Bell<'a> {
-        Bell::all(self.space)
+        self.space
     }
 
     pub(crate) fn notifier(&self) -> Notifier<'a> {
@@ -373,7 +373,7 @@ impl<T> Stream<'_, T> {
     #[inline(always)]
     fn tell_publishers(&self) {
         if self.has_backpressure {
-            self.space.notify_all(self.notifier);
+            self.space.ring(self.notifier);
         }
     }
 }

@@ -55,8 +55,12 @@ impl<'a, T: Element> Stream<'a, T> {
             return Err(SubscribeError::NeedsCas);
         }
         let half = match &self.core {
-            ByWord::W4(core) => ByWord::W4(half(core, start, &self.membership)?),
-            ByWord::W8(core, having) => ByWord::W8(half(core, start, &self.membership)?, *having),
+            ByWord::W4(core) => {
+                ByWord::W4(half(core, start, &self.membership, self.notifier.may_store())?)
+            }
+            ByWord::W8(core, having) => {
+                ByWord::W8(half(core, start, &self.membership, self.notifier.may_store())?, *having)
+            }
         };
         Ok(Subscriber::new(*self, half))
     }
@@ -84,6 +88,7 @@ fn half<'a, T: Element, W: Word>(
     core: &Core<'a, T, W>,
     start: Start,
     membership: &Membership<'_>,
+    stores: bool,
 ) -> Result<Half<'a, T, W>, SubscribeError> {
     let log = &core.log;
     let next = log.next();
@@ -102,7 +107,7 @@ fn half<'a, T: Element, W: Word>(
         None => None,
         Some(places) => {
             let too_many = SubscribeError::TooMany { places: places.count() };
-            let place = places.take(membership).ok_or(too_many)?;
+            let place = places.take(membership, stores).ok_or(too_many)?;
             // Nobody waits for us to take what is gone.
             let counts = if oldest.minus(cursor).is_negative() { cursor } else { oldest };
             places.activate(&place, counts);
