@@ -305,7 +305,7 @@ impl<'a, T: Element> Outcome<'a, T> {
 
     /// Wakes all that wait. The caller has just moved the state or the owner.
     pub(super) fn notify(&self) {
-        self.sleepers.ring(self.notifier);
+        self.sleepers.ring(&self.notifier);
     }
 }
 

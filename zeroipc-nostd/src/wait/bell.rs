@@ -66,25 +66,25 @@ impl<'a> Bell<'a> {
     /// Wakes who should be, if anybody may be asleep. The caller has just published: by a read-modify-write if anybody may publish;
     /// and if only one party may, as that party.
     #[inline(always)]
-    pub(crate) fn ring(self, notifier: Notifier<'_>) {
-        match self.0 {
-            Protocol::Broadcast(broadcast) => broadcast.ring(notifier),
+    pub(crate) fn ring(&self, notifier: &Notifier<'_>) {
+        match &self.0 {
+            Protocol::Broadcast(broadcast) => broadcast.ring(*notifier),
             // `notify_all` keeps the compiler from moving a store beyond it, which is all that a store needs here.
-            Protocol::All(count) | Protocol::AllOfStores(count) => count.notify_all(notifier),
+            Protocol::All(count) | Protocol::AllOfStores(count) => count.notify_all(*notifier),
             _ => self.ring_another(notifier),
         }
     }
 
     /// [`Bell::ring`] of the rarer protocols.
     #[inline(never)]
-    fn ring_another(self, notifier: Notifier<'_>) {
+    fn ring_another(&self, notifier: &Notifier<'_>) {
         match self.0 {
             Protocol::Broadcast(_)
             | Protocol::All(_)
             | Protocol::AllOfStores(_)
             | Protocol::Unannounced(_) => {}
-            Protocol::One(count) => count.notify(notifier),
-            Protocol::Only(bell) => Ringer::new(bell, notifier).ring(),
+            Protocol::One(count) => count.notify(*notifier),
+            Protocol::Only(bell) => Ringer::new(bell, *notifier).ring(),
             Protocol::Always(word) => {
                 if let Some(wait) = notifier.wait {
                     wait.wake(WaitWord(word), u32::MAX);

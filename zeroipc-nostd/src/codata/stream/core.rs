@@ -16,7 +16,7 @@
 //!    find t again.
 //!
 //! **emit(v)**, the only publisher: mark the entry of t void, write v into its slot, store `(lap of t, slot)` into the entry,
-//! store `tail`.
+//! store `tail` now and then.
 //!
 //! **next()** at cursor c: load the entry of c. If it is of c's lap, copy the slot and load the entry again: if it is the same
 //! the copy is the value of c. If it is of a later lap, now or then, c was overwritten: go on with the oldest that is left. If it
@@ -35,6 +35,7 @@
 //! The algorithm is this project's own, that of its Queue without the consumers' half. Copy and check: Boehm 2012, "Can seqlocks
 //! get along with programming language memory models?", <https://doi.org/10.1145/2247684.2247688>.
 
+use super::ahead::Ahead;
 use super::entry::Form;
 use super::layout::Layout;
 use super::places::Places;
@@ -47,6 +48,9 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 /// bad luck, uses them up.
 const TURNS: u32 = 1 << 16;
 
+/// The only publisher moves `tail` after each so many values, a power of two.
+const HINT_EACH: usize = 16;
+
 /// What is published: the entries without the values.
 #[derive(Debug)]
 pub(super) struct Log<'a, W: Word> {
@@ -55,6 +59,7 @@ pub(super) struct Log<'a, W: Word> {
     pub(super) form: Form<W>,
     /// A power of two.
     capacity: usize,
+    ahead: Ahead,
 }
 
 impl<W: Word> Clone for Log<'_, W> {
@@ -75,6 +80,7 @@ impl<'a, W: Word> Log<'a, W> {
             entries: span.wrapped_words(layout.cells, stride, capacity)?,
             form: Form::new(capacity, slots),
             capacity,
+            ahead: Ahead::new(stride, capacity),
         })
     }
 
@@ -156,6 +162,16 @@ impl<'a, W: Word> Log<'a, W> {
         W::low(sequence).wide() == sequence
             && !behind.is_negative()
             && (sequence <= next.wide() || !is_plain)
+    }
+
+    /// Asks for what a subscriber at `cursor` reads soon, if it has taken so many since it last found nothing that it is likely to be
+    /// there already. Otherwise the publisher would lose the line on which it works next.
+    #[inline(always)]
+    pub(super) fn ask_ahead_of(&self, cursor: W, dry: W) {
+        let ahead = self.ahead.cells;
+        if self.ahead.is_due(cursor.index()) && cursor.minus(dry).index() >= ahead {
+            self.entries.prefetch_for_read(cursor.index().wrapping_add(ahead));
+        }
     }
 
     /// Whether the stream ended before `next`, the first sequence that is not published.
@@ -330,6 +346,20 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         }
     }
 
+    /// Asks for what a publisher writes soon after `sequence`, if every registered subscriber was seen to have taken it.
+    #[inline(always)]
+    fn ask_ahead_of(&self, sequence: W) {
+        let ahead = self.log.ahead.cells;
+        if self.log.ahead.is_due(sequence.index())
+            && self.places.map_or(true, |places| {
+                let last = sequence.plus(W::low(ahead as u64)).plus(W::low(ahead as u64));
+                places.had_room(last, W::low(self.log.capacity as u64))
+            })
+        {
+            self.log.entries.prefetch_for_write(sequence.index().wrapping_add(ahead));
+        }
+    }
+
     /// Publishes `value`, as one of many publishers, as any sequence or only as `at`; returns its sequence.
     #[inline(always)]
     pub(super) fn emit(&self, value: &T, at: Option<W>) -> Result<W, Refused> {
@@ -427,6 +457,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         if !self.has_room(next) {
             return Err(Refusal::Full);
         }
+        self.ask_ahead_of(next);
         let word = self.log.entry(next);
         let slot = next.index() & (self.log.capacity - 1);
         // Release: who sees that the value before was overwritten sees what was published since.
@@ -434,7 +465,11 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         self.slots.write(slot, value);
         // Release: the value is visible to whoever acquires the entry.
         word.store(self.log.form.published(next, slot), Release);
-        self.log.move_tail(next.plus(W::ONE));
+        // Only now and then: it is a hint, and those that read it take its line from us.
+        let after = next.plus(W::ONE);
+        if after.index() & (HINT_EACH - 1) == 0 {
+            self.log.move_tail(after);
+        }
         Ok(())
     }
 

@@ -39,13 +39,13 @@ impl<T: Element> Stream<'_, T> {
             by_word!(&self.core, core => core.emit(&value, at.map(Word::low)).map(Word::wide));
         match emitted {
             Ok(sequence) => {
-                self.sleepers.ring(self.notifier);
+                self.sleepers.ring(&self.notifier);
                 Ok(sequence)
             }
             Err(Refused { why, gave_slot }) => {
                 if gave_slot {
                     // Somebody may wait for it who is blocked.
-                    self.sleepers.ring(self.notifier);
+                    self.sleepers.ring(&self.notifier);
                 }
                 Err(refused(why, value))
             }

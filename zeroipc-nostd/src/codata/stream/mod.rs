@@ -24,6 +24,7 @@
 //!
 //! The algorithm is in `core.rs`, that of backpressure in `places.rs`.
 
+mod ahead;
 mod core;
 mod emit;
 mod emit_at;
@@ -259,7 +260,7 @@ impl<'a, T: Element> Stream<'a, T> {
             return Err(PublisherError::NeedsCas);
         }
         let closed = by_word!(&self.core, core => core.log.close());
-        self.sleepers.ring(self.notifier);
+        self.sleepers.ring(&self.notifier);
         self.tell_publishers();
         closed.map_err(|_| PublisherError::Corrupt)
     }
@@ -373,7 +374,7 @@ impl<T> Stream<'_, T> {
     #[inline(always)]
     fn tell_publishers(&self) {
         if self.has_backpressure {
-            self.space.ring(self.notifier);
+            self.space.ring(&self.notifier);
         }
     }
 }

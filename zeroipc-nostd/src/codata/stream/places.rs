@@ -91,6 +91,12 @@ impl<'a, W: Word> Places<'a, W> {
         is_near(sequence, slowest, capacity) || self.look_for_slowest(sequence, capacity)
     }
 
+    /// Whether that was so when somebody last looked.
+    #[inline(always)]
+    pub(super) fn had_room(&self, sequence: W, capacity: W) -> bool {
+        is_near(sequence, self.slowest.load(Relaxed), capacity)
+    }
+
     #[cold]
     #[inline(never)]
     fn look_for_slowest(&self, sequence: W, capacity: W) -> bool {

@@ -299,7 +299,7 @@ impl<'a, T: Element> Signal<'a, T> {
     pub fn set(&self, value: T) -> Result<u64, SignalError> {
         self.writable()?;
         let version = by_word!(&self.core, core => core.version(core.set(&value)?));
-        self.changes.ring(self.notifier);
+        self.changes.ring(&self.notifier);
         Ok(version)
     }
 
@@ -314,7 +314,7 @@ impl<'a, T: Element> Signal<'a, T> {
         let (old, new) = by_word!(&self.core, core => {
             core.update(change).map(|(old, new, _)| (old, new))
         })?;
-        self.changes.ring(self.notifier);
+        self.changes.ring(&self.notifier);
         Ok((old, new))
     }
 
@@ -335,7 +335,7 @@ impl<'a, T: Element> Signal<'a, T> {
             set.map(|word| core.version(word)).map_err(|word| core.version(word))
         });
         let version = set.map_err(|version| SignalError::Changed { version })?;
-        self.changes.ring(self.notifier);
+        self.changes.ring(&self.notifier);
         Ok(version)
     }
 
