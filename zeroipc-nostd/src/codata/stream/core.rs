@@ -388,9 +388,9 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         word.compare_exchange(seen, written, AcqRel, Acquire).map_err(|_| None)?;
         self.slots.write(slot, value);
         let published = self.log.form.published(sequence, slot);
-        // Release: the value is visible to whoever acquires the entry. Acquire: whoever displaced us has published, and we must see
-        // that to find the next sequence.
-        word.compare_exchange(written, published, AcqRel, Acquire).map_err(|_| Some(slot))?;
+        // Release: the value is visible to whoever acquires the entry. Relaxed on failure: what displaced us is in this very entry, so
+        // our next look at it, which acquires, finds that or something later.
+        word.compare_exchange(written, published, Release, Relaxed).map_err(|_| Some(slot))?;
         self.log.move_tail(sequence.plus(W::ONE));
         Ok(())
     }
