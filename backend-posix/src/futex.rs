@@ -86,7 +86,7 @@ impl Wait for Futex {
     /// One `futex_waitv` for all words (Linux 5.16). Older kernels, and filters that do not know the call, get a sleep on the
     /// first word for 1 ms at most.
     fn wait_any(&self, set: &WaitSet<'_>, deadline: u64) {
-        let mut all = [futex::Wait::new(); 64];
+        let mut all = [futex::Wait::new(); WaitSet::CAPACITY];
         let mut len = 0;
         for (place, (word, expected)) in all.iter_mut().zip(set.iter()) {
             place.val = u64::from(expected);

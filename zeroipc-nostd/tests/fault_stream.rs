@@ -160,6 +160,87 @@ fn one_more_blocks_publishers_but_no_subscriber() {
     });
 }
 
+/// Who is blocked by stopped publishers waits for them, as long as it says, and is woken by the first that goes on: the clock stands,
+/// so nothing else ends its sleep. One that goes on may publish, or find no room or that its number is taken, and give its slot back.
+#[test]
+fn emit_waits_for_stopped_publishers() {
+    static NEVER: Spin = Spin::new(|| u64::MAX - 1);
+    for (places, numbered) in [(0, false), (0, true), (1, false), (1, true)] {
+        // The look for room is one access more, as long as nobody need look at the cursors.
+        let inside = INSIDE + u64::from(places);
+        let mut options = StreamOptions::new().spares(1);
+        if places > 0 {
+            options = options.backpressure(places);
+        }
+        with_stream(WordSize::Eight, 8, options, 0, |stream| {
+            let mut subscriber = stream.subscribe().unwrap();
+            thread::scope(|scope| {
+                let start = |n| {
+                    let party = Party::start(scope, inside, move || stream.try_emit(item(n)));
+                    assert!(party.is_stopped());
+                    party
+                };
+                assert_eq!(stream.try_emit(item(0)), Ok(0));
+                assert_eq!(subscriber.try_next(), Ok(item(0)));
+                let displaced = if numbered {
+                    Party::start(scope, inside, move || stream.try_emit_at(1, item(7)))
+                } else {
+                    start(7)
+                };
+                assert!(displaced.is_stopped());
+                assert_eq!(stream.try_emit(item(1)), Ok(1));
+                assert_eq!(subscriber.try_next(), Ok(item(1)));
+                let in_the_way = start(8);
+                assert_eq!(stream.try_emit(item(2)), Err(EmitError::Blocked(item(2))));
+                let late = stream.emit_with(item(2), &NEVER, Some(5));
+                assert_eq!(late, Err(EmitError::Timeout(item(2))));
+                let at = stream.emit_at_with(2, item(2), &NEVER, Some(5));
+                assert_eq!(at, Err(EmitError::Timeout(item(2))));
+                let waiter = scope.spawn(move || stream.emit(item(2)));
+                // Long enough for it to look often and go to sleep, mostly.
+                thread::sleep(std::time::Duration::from_millis(20));
+                assert!(!waiter.is_finished());
+                assert_eq!(displaced.finish().is_ok(), !numbered);
+                let waited = waiter.join().unwrap().unwrap();
+                let finished = in_the_way.finish();
+                let mut found = Vec::new();
+                loop {
+                    match subscriber.try_next() {
+                        Ok(value) => found.push(number(value)),
+                        Err(NextError::Lagged { .. }) => {}
+                        Err(_) => break,
+                    }
+                }
+                if places == 0 {
+                    assert!(finished.is_ok());
+                } else if finished.is_err() {
+                    assert_eq!(finished, Err(EmitError::Full(item(8))));
+                }
+                assert!(found.contains(&2) || waited < stream.oldest_sequence());
+                all_slots_are_there_with(stream, &mut subscriber, inside);
+            });
+        });
+    }
+}
+
+/// As [`all_slots_are_there`], of one spare, with a subscriber that makes room.
+fn all_slots_are_there_with(
+    stream: Stream<'_, Item>,
+    subscriber: &mut Subscriber<'_, Item>,
+    inside: u64,
+) {
+    let mut take = || while !matches!(subscriber.try_next(), Err(NextError::Empty)) {};
+    thread::scope(|scope| {
+        take();
+        let party = Party::start(scope, inside, move || stream.try_emit(item(1)));
+        assert!(party.is_stopped());
+        stream.try_emit(item(2)).unwrap();
+        take();
+        party.finish().unwrap();
+        take();
+    });
+}
+
 #[test]
 fn a_killed_publisher_takes_one_slot_at_most() {
     for (word, spares) in WORDS.into_iter().flat_map(|word| [(word, 1), (word, 5)]) {

@@ -489,6 +489,31 @@ fn a_party_goes_on_after_a_restart() {
     assert_eq!(stream.subscribe_at(11).unwrap_err(), SubscribeError::Ahead { next: 10 });
 }
 
+/// A number that was never published is refused, however far ahead: it does not pass for one before number 0.
+#[test]
+fn a_number_that_never_was_is_refused() {
+    for geometry in geometries() {
+        let words = if geometry.word() == WordSize::Four { u64::from(u32::MAX) } else { u64::MAX };
+        for (capacity, emits) in [(1, 0), (4, 0), (4, 3), (4, 4), (4, 9)] {
+            let mut memory = Memory::zeroed(8192);
+            let region = memory.region(FormatOptions::new().geometry(geometry));
+            let stream = Stream::<u32>::create(region, "stream", capacity).unwrap();
+            (0..emits).for_each(|n| assert!(stream.try_emit(n).is_ok()));
+            let next = u64::from(emits);
+            // In 4-byte words numbers wrap: once a lap is full, one short of 0 may be of the time before that.
+            let wraps = words < u64::MAX && emits as usize >= capacity;
+            let ahead = [next + 1, words / 2, words - 1, words];
+            for (at, passes) in ahead.into_iter().zip([false, false, wraps, wraps]) {
+                let subscribed = stream.subscribe_at(at).map(drop);
+                let refused = Err(SubscribeError::Ahead { next });
+                assert_eq!(subscribed, if passes { Ok(()) } else { refused }, "{at} at {next}");
+            }
+            assert!(words == u64::MAX || stream.subscribe_at(words + 1).is_err());
+            (0..=next).for_each(|at| assert!(stream.subscribe_at(at).is_ok()));
+        }
+    }
+}
+
 #[test]
 fn it_takes_what_its_footprint_says() {
     for geometry in geometries() {

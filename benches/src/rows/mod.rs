@@ -1,9 +1,11 @@
 //! The rows: what is measured, against whom, and what is expected. One file for each structure.
 
+mod alone;
 mod map;
 mod queue;
 mod ring;
 mod rpc;
+mod signal;
 mod stream;
 mod wake;
 
@@ -25,7 +27,7 @@ pub(crate) enum Unit {
     Latency,
     /// Nanoseconds from the wake-up of a sleeper until it is awake; less is better.
     Asleep,
-    /// Nanoseconds for a push and a pop, for a lookup, or for a select, in one process; less is better.
+    /// Nanoseconds for a push and a pop, for a lookup, a read, or a select, in one process; less is better.
     Solo,
 }
 
@@ -51,6 +53,7 @@ pub(crate) struct Row {
 /// All rows, in the order in which they run.
 pub(crate) fn all() -> impl Iterator<Item = Row> {
     let structures = ring::ROWS.into_iter().chain(queue::ROWS).chain(map::ROWS);
+    let structures = structures.chain(alone::ROWS).chain(signal::ROWS);
     structures.chain(stream::ROWS).chain(rpc::ROWS).chain(wake::ROWS)
 }
 

@@ -133,7 +133,7 @@ impl<'a, U: Element> Pipeline<'a, U> {
             },
         };
         let subscriber = match stream.subscribe_at(at) {
-            // Of another stream of that name, or spoilt. (The numbers are modular, so one far ahead may pass for one behind.)
+            // Of another stream of that name, or spoilt. (Numbers of 4 bytes are modular: one far ahead may pass for one behind.)
             Err(SubscribeError::Ahead { .. }) => stream.subscribe()?,
             Ok(_) if at > stream.next_sequence() => stream.subscribe()?,
             subscribed => subscribed?,

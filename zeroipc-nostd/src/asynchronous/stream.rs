@@ -35,7 +35,7 @@ impl<'a, T: Element> Stream<'a, T> {
     /// # Errors
     /// Its outcome is an error as for [`Stream::emit`].
     pub fn emit_async(&self, value: T) -> Waiting<'a, StreamEmit<'a, T>> {
-        Waiting::new(StreamEmit { stream: *self, value })
+        Waiting::new(StreamEmit { stream: *self, value, blocked: false })
     }
 }
 
@@ -113,20 +113,31 @@ impl<T: Element> futures_core::Stream for SubscriberStream<'_, '_, T> {
 pub struct StreamEmit<'a, T> {
     stream: Stream<'a, T>,
     value: T,
+    /// Whether stopped publishers are in the way, and not a subscriber. Where that changes under a task that is not woken, it finds
+    /// out when it looks by itself.
+    blocked: bool,
 }
 
 impl<'a, T: Element> Operation<'a> for StreamEmit<'a, T> {
     type Output = Result<u64, EmitError<T>>;
 
     fn attempt(&mut self, ask: bool) -> Option<Self::Output> {
-        unless_full(self.stream.try_emit(self.value)).or_else(|| {
-            let room = ask && self.stream.remove_dead_subscribers() > 0;
-            room.then(|| self.stream.try_emit(self.value)).and_then(unless_full)
-        })
+        let emitted = match self.stream.try_emit(self.value) {
+            Err(EmitError::Full(_)) if ask && self.stream.remove_dead_subscribers() > 0 => {
+                self.stream.try_emit(self.value)
+            }
+            emitted => emitted,
+        };
+        self.blocked = matches!(emitted, Err(EmitError::Blocked(_)));
+        if self.blocked {
+            return None;
+        }
+        unless_full(emitted)
     }
 
     fn bell(&self) -> Option<Bell<'a>> {
-        Some(self.stream.space_bell())
+        let stream = &self.stream;
+        Some(if self.blocked { stream.values_bell() } else { stream.space_bell() })
     }
 
     fn waiter(&self) -> Option<&'a dyn Wait> {

@@ -110,7 +110,7 @@ impl<'a, O: Operation<'a>> Future for Waiting<'a, O> {
             let Some(reactor) = waiter.reactor() else {
                 return Poll::Ready(operation.no_waiter());
             };
-            let (word, expected) = bell.announce(waiter);
+            let (word, expected) = bell.announced(waiter);
             match reactor.watch(word, expected, bell.wakes(), waker) {
                 Ok(ticket) => watched.change(Watch { reactor, ticket, word, bell, waiter }),
                 Err(WatchError::Changed) => {

@@ -173,7 +173,7 @@ impl<'a, T: Element> Eventual<'a> for Future<'a, T> {
     }
 
     fn announce(&self, waiter: &dyn Wait, set: &mut WaitSet<'a>) {
-        let (word, expected) = self.bell().announce(waiter);
+        let (word, expected) = self.bell().announced(waiter);
         set.add(word, expected);
     }
 

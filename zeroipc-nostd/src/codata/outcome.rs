@@ -35,7 +35,7 @@ use crate::region::{elem_size, Region};
 use crate::sync::{AnyWord, Atomic, Racy, Span};
 use crate::table::block_bytes;
 use crate::table::record::Capability;
-use crate::wait::{Announce, Bell, Broadcast, EventCount, Notifier, Wait, WaitWord};
+use crate::wait::{Announce, Bell, Notifier, Wait, WaitWord};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 const SLEEPERS: u64 = 24;
@@ -119,18 +119,13 @@ pub(super) struct Owned {
     pub(super) by: Option<PartyId>,
 }
 
-/// How sleepers are woken, by what the region's parties may use.
-#[derive(Debug, Clone, Copy)]
-enum Sleepers<'a> {
-    ByAnybody(EventCount<'a>),
-    /// With loads and stores alone the one party that settles is the only waker.
-    ByOne(Broadcast<'a>),
-}
-
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Outcome<'a, T> {
-    sleepers: Sleepers<'a>,
+    /// Of all that wait. With loads and stores alone the one party that settles is the only waker.
+    sleepers: Bell<'a>,
+    /// Whether several parties may settle it, as they have compare-and-exchange.
+    cas: bool,
     owner: Atomic<'a, u32>,
     state: AnyWord<'a>,
     value: Racy<'a, T>,
@@ -168,13 +163,10 @@ impl<'a, T: Element> Outcome<'a, T> {
         let (span, corrupt) = (found.span, found.corrupt("its size"));
         let word = |offset| span.word::<u32>(offset).ok_or(corrupt);
         let stride = core::mem::size_of::<T>();
-        let sleepers = if cas {
-            Sleepers::ByAnybody(EventCount::new(word(SLEEPERS)?))
-        } else {
-            Sleepers::ByOne(Broadcast { rung: word(SLEEPERS)?, waiting: word(WAITING)? })
-        };
+        let sleepers = Bell::for_all(word(SLEEPERS)?, word(WAITING)?, !cas, cas);
         Ok(Outcome {
             sleepers,
+            cas,
             owner: word(layout.owner)?,
             state: layout.state_word(span).ok_or(corrupt)?,
             value: span.racy(layout.value, stride, 1).ok_or(corrupt)?,
@@ -186,7 +178,7 @@ impl<'a, T: Element> Outcome<'a, T> {
 
     /// Whether several parties may settle it, as they have compare-and-exchange.
     pub(super) fn has_cas(&self) -> bool {
-        matches!(self.sleepers, Sleepers::ByAnybody(_))
+        self.cas
     }
 
     /// Acquire: whoever settled it had finished with what it did before.
@@ -308,27 +300,18 @@ impl<'a, T: Element> Outcome<'a, T> {
     }
 
     pub(super) fn bell(&self) -> Bell<'a> {
-        match self.sleepers {
-            Sleepers::ByAnybody(count) => Bell::all(count),
-            Sleepers::ByOne(broadcast) => broadcast.into(),
-        }
+        self.sleepers
     }
 
     /// Wakes all that wait. The caller has just moved the state or the owner.
     pub(super) fn notify(&self) {
-        match &self.sleepers {
-            Sleepers::ByAnybody(count) => count.notify_all(self.notifier),
-            Sleepers::ByOne(broadcast) => broadcast.ring(self.notifier),
-        }
+        self.sleepers.ring(&self.notifier);
     }
 }
 
 impl<T> Announce for Outcome<'_, T> {
     fn announce(&self, waiter: &dyn Wait) -> (WaitWord<'_>, u32) {
-        match &self.sleepers {
-            Sleepers::ByAnybody(count) => count.announce(waiter),
-            Sleepers::ByOne(broadcast) => broadcast.announce(waiter),
-        }
+        self.sleepers.announce(waiter)
     }
 }
 

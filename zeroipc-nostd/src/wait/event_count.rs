@@ -130,4 +130,11 @@ impl<'a> EventCount<'a> {
         fence_after_rmw();
         (WaitWord(self.word), value)
     }
+
+    /// As [`EventCount::announced`], where some of those that wake publish by a store and do not fence.
+    pub(crate) fn announced_to_stores(self, waiter: &dyn Wait) -> (WaitWord<'a>, u32) {
+        let announced = self.announced();
+        waiter.sleep_fence();
+        announced
+    }
 }

@@ -137,6 +137,12 @@ impl<'a> Notifier<'a> {
         self.wait
     }
 
+    /// Whether who publishes may do so by a store alone, and then look for sleepers that announce themselves on an eventcount by
+    /// [`EventCount::announced_to_stores`]: their fence runs on our core too, or nobody looks.
+    pub(crate) fn may_store(&self) -> bool {
+        self.sleeper_fences || self.wait.is_none()
+    }
+
     /// Waiting as long as it takes, by the region's own waiter.
     pub(crate) fn forever(&self) -> Result<Limit<'a>, WaitError> {
         Ok(Limit { waiter: self.wait.ok_or(WaitError::NoWaiter)?, deadline: None })

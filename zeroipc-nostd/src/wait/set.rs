@@ -2,18 +2,15 @@
 
 use super::WaitWord;
 
-/// How many words a set holds.
-const MOST: usize = 64;
-
 /// Words to sleep on at once, each with the value that it had when the wait was announced there.
 ///
-/// Holds 64. A set that was given more says so ([`WaitSet::is_partial`]), and whoever sleeps on it must look again soon,
+/// Holds [`WaitSet::CAPACITY`]. A set that was given more says so ([`WaitSet::is_partial`]), and whoever sleeps on it must look again soon,
 /// since nobody wakes it for the words that it lacks.
 ///
 /// No allocation; about a kilobyte on the stack.
 #[derive(Debug, Clone)]
 pub struct WaitSet<'a> {
-    words: [Option<(WaitWord<'a>, u32)>; MOST],
+    words: [Option<(WaitWord<'a>, u32)>; WaitSet::CAPACITY],
     len: usize,
     partial: bool,
 }
@@ -24,11 +21,16 @@ impl Default for WaitSet<'_> {
     }
 }
 
+impl WaitSet<'_> {
+    /// How many words a set holds.
+    pub const CAPACITY: usize = 64;
+}
+
 impl<'a> WaitSet<'a> {
     /// An empty one.
     #[must_use]
     pub const fn new() -> Self {
-        WaitSet { words: [None; MOST], len: 0, partial: false }
+        WaitSet { words: [None; WaitSet::CAPACITY], len: 0, partial: false }
     }
 
     /// Adds a word and the value that it had.

@@ -16,7 +16,7 @@
 //!    find t again.
 //!
 //! **emit(v)**, the only publisher: mark the entry of t void, write v into its slot, store `(lap of t, slot)` into the entry,
-//! store `tail`.
+//! store `tail` now and then.
 //!
 //! **next()** at cursor c: load the entry of c. If it is of c's lap, copy the slot and load the entry again: if it is the same
 //! the copy is the value of c. If it is of a later lap, now or then, c was overwritten: go on with the oldest that is left. If it
@@ -35,6 +35,7 @@
 //! The algorithm is this project's own, that of its Queue without the consumers' half. Copy and check: Boehm 2012, "Can seqlocks
 //! get along with programming language memory models?", <https://doi.org/10.1145/2247684.2247688>.
 
+use super::ahead::Ahead;
 use super::entry::Form;
 use super::layout::Layout;
 use super::places::Places;
@@ -47,6 +48,9 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 /// bad luck, uses them up.
 const TURNS: u32 = 1 << 16;
 
+/// The only publisher moves `tail` after each so many values, a power of two.
+const HINT_EACH: usize = 16;
+
 /// What is published: the entries without the values.
 #[derive(Debug)]
 pub(super) struct Log<'a, W: Word> {
@@ -55,6 +59,7 @@ pub(super) struct Log<'a, W: Word> {
     pub(super) form: Form<W>,
     /// A power of two.
     capacity: usize,
+    ahead: Ahead,
 }
 
 impl<W: Word> Clone for Log<'_, W> {
@@ -75,6 +80,7 @@ impl<'a, W: Word> Log<'a, W> {
             entries: span.wrapped_words(layout.cells, stride, capacity)?,
             form: Form::new(capacity, slots),
             capacity,
+            ahead: Ahead::new(stride, capacity),
         })
     }
 
@@ -144,6 +150,28 @@ impl<'a, W: Word> Log<'a, W> {
             }
         }
         first.plus(W::ONE)
+    }
+
+    /// Whether `sequence` is `next`, the first that is not published, or lies before it.
+    ///
+    /// Modular, where words wrap around: 8-byte words do not, and 4-byte words have not while nothing was overwritten.
+    pub(super) fn is_known(&self, sequence: u64, next: W) -> bool {
+        let first = next.minus(W::low(self.capacity as u64));
+        let is_plain = W::BYTES == 8 || self.form.is_void(self.look(first), first);
+        let behind = next.minus(W::low(sequence));
+        W::low(sequence).wide() == sequence
+            && !behind.is_negative()
+            && (sequence <= next.wide() || !is_plain)
+    }
+
+    /// Asks for what a subscriber at `cursor` reads soon, if it has taken so many since it last found nothing that it is likely to be
+    /// there already. Otherwise the publisher would lose the line on which it works next.
+    #[inline(always)]
+    pub(super) fn ask_ahead_of(&self, cursor: W, dry: W) {
+        let ahead = self.ahead.cells;
+        if self.ahead.is_due(cursor.index()) && cursor.minus(dry).index() >= ahead {
+            self.entries.prefetch_for_read(cursor.index().wrapping_add(ahead));
+        }
     }
 
     /// Whether the stream ended before `next`, the first sequence that is not published.
@@ -231,6 +259,14 @@ pub(super) enum Refusal {
     Corrupt,
 }
 
+/// Why one of many publishers did not publish.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refused {
+    pub(super) why: Refusal,
+    /// Whether it gave a slot to the spares, which it had since it was displaced.
+    pub(super) gave_slot: bool,
+}
+
 /// Whether a certain sequence was asked for, and it is not this one.
 #[inline(always)]
 fn is_another<W: Word>(sequence: W, at: Option<W>) -> bool {
@@ -310,9 +346,23 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         }
     }
 
+    /// Asks for what a publisher writes soon after `sequence`, if every registered subscriber was seen to have taken it.
+    #[inline(always)]
+    fn ask_ahead_of(&self, sequence: W) {
+        let ahead = self.log.ahead.cells;
+        if self.log.ahead.is_due(sequence.index())
+            && self.places.map_or(true, |places| {
+                let last = sequence.plus(W::low(ahead as u64)).plus(W::low(ahead as u64));
+                places.had_room(last, W::low(self.log.capacity as u64))
+            })
+        {
+            self.log.entries.prefetch_for_write(sequence.index().wrapping_add(ahead));
+        }
+    }
+
     /// Publishes `value`, as one of many publishers, as any sequence or only as `at`; returns its sequence.
     #[inline(always)]
-    pub(super) fn emit(&self, value: &T, at: Option<W>) -> Result<W, Refusal> {
+    pub(super) fn emit(&self, value: &T, at: Option<W>) -> Result<W, Refused> {
         // Acquire: as in `next`.
         let sequence = self.log.tail.load(Acquire);
         let word = self.log.entry(sequence);
@@ -338,9 +388,9 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         word.compare_exchange(seen, written, AcqRel, Acquire).map_err(|_| None)?;
         self.slots.write(slot, value);
         let published = self.log.form.published(sequence, slot);
-        // Release: the value is visible to whoever acquires the entry. Acquire: whoever displaced us has published, and we must see
-        // that to find the next sequence.
-        word.compare_exchange(written, published, AcqRel, Acquire).map_err(|_| Some(slot))?;
+        // Release: the value is visible to whoever acquires the entry. Relaxed on failure: what displaced us is in this very entry, so
+        // our next look at it, which acquires, finds that or something later.
+        word.compare_exchange(written, published, Release, Relaxed).map_err(|_| Some(slot))?;
         self.log.move_tail(sequence.plus(W::ONE));
         Ok(())
     }
@@ -348,23 +398,17 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
     /// What emit does when it did not succeed at once: with a slot of our own, which holds `value` if there is one already.
     #[cold]
     #[inline(never)]
-    fn emit_slowly(&self, value: &T, at: Option<W>, mut mine: Option<usize>) -> Result<W, Refusal> {
-        let spares = self.spares.as_ref().ok_or(Refusal::Corrupt)?;
-        let emitted = self.emit_from(value, at, spares, &mut mine);
-        if let Some(slot) = mine {
+    fn emit_slowly(&self, value: &T, at: Option<W>, mut mine: Option<usize>) -> Result<W, Refused> {
+        let emitted = self.emit_from(value, at, &mut mine);
+        if let (Some(slot), Some(spares)) = (mine, &self.spares) {
             spares.give(slot);
         }
-        emitted
+        emitted.map_err(|why| Refused { why, gave_slot: mine.is_some() })
     }
 
     /// Steps 1 to 4 of emit. What is in `mine` afterwards goes to the spares.
-    fn emit_from(
-        &self,
-        value: &T,
-        at: Option<W>,
-        spares: &Spares<'_, W>,
-        mine: &mut Option<usize>,
-    ) -> Result<W, Refusal> {
+    fn emit_from(&self, value: &T, at: Option<W>, mine: &mut Option<usize>) -> Result<W, Refusal> {
+        let spares = self.spares.as_ref().ok_or(Refusal::Corrupt)?;
         let form = &self.log.form;
         let mut looks = 0;
         for _ in 0..TURNS {
@@ -413,6 +457,7 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         if !self.has_room(next) {
             return Err(Refusal::Full);
         }
+        self.ask_ahead_of(next);
         let word = self.log.entry(next);
         let slot = next.index() & (self.log.capacity - 1);
         // Release: who sees that the value before was overwritten sees what was published since.
@@ -420,7 +465,11 @@ impl<'a, T: Element, W: Word> Core<'a, T, W> {
         self.slots.write(slot, value);
         // Release: the value is visible to whoever acquires the entry.
         word.store(self.log.form.published(next, slot), Release);
-        self.log.move_tail(next.plus(W::ONE));
+        // Only now and then: it is a hint, and those that read it take its line from us.
+        let after = next.plus(W::ONE);
+        if after.index() & (HINT_EACH - 1) == 0 {
+            self.log.move_tail(after);
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //! publisher comes once; and looking at one without subscribing.
 
 use super::core::Look;
-use super::{refused, Stream};
+use super::Stream;
 use crate::element::Element;
 use crate::error::{EmitError, NextError};
 use crate::sync::{by_word, Word};
@@ -30,29 +30,13 @@ impl<T: Element> Stream<'_, T> {
     /// [`EmitError::NotNext`] if another value has this number, or if it is not the turn of this number yet; otherwise as
     /// [`Stream::try_emit`].
     pub fn try_emit_at(&self, sequence: u64, value: T) -> Result<u64, EmitError<T>> {
-        if self.one_publisher {
-            return Err(EmitError::SinglePublisher(value));
-        }
-        if !self.cas {
-            return Err(EmitError::NeedsCas(value));
-        }
-        let emitted = by_word!(&self.core, core => {
-            core.emit(&value, Some(Word::low(sequence))).map(Word::wide)
-        });
-        match emitted {
-            Ok(sequence) => {
-                self.sleepers.notify(self.notifier);
-                Ok(sequence)
-            }
-            Err(refusal) => Err(refused(refusal, value)),
-        }
+        self.try_emit_as(Some(sequence), value)
     }
 
-    /// As [`Stream::try_emit_at`]; with backpressure waits for the slowest subscriber by `waiter` until `deadline` on its clock; for
-    /// ever if there is none.
+    /// As [`Stream::try_emit_at`], waiting as [`Stream::emit`] by `waiter` until `deadline` on its clock; for ever if there is none.
     ///
     /// # Errors
-    /// As [`Stream::try_emit_at`], without [`EmitError::Full`]; [`EmitError::Timeout`], never before the deadline.
+    /// As [`Stream::try_emit_at`], without [`EmitError::Full`] and [`EmitError::Blocked`]; [`EmitError::Timeout`], never before the deadline.
     pub fn emit_at_with(
         &self,
         sequence: u64,

@@ -24,14 +24,16 @@
 //!
 //! The algorithm is in `core.rs`, that of backpressure in `places.rs`.
 
+mod ahead;
 mod core;
+mod emit;
 mod emit_at;
 mod entry;
 mod layout;
 mod observe;
 mod places;
 mod publisher;
-mod sleepers;
+mod subscribe;
 mod subscriber;
 
 pub use layout::StreamOptions;
@@ -39,12 +41,10 @@ pub(crate) use observe::StreamObserver;
 pub use publisher::Publisher;
 pub use subscriber::Subscriber;
 
-use self::core::{Core, Log, Refusal};
+use self::core::{Core, Log};
 use self::layout::{max_capacity, rounded, Layout, ROLE, SPACE, VALUES, WAITING};
-use self::sleepers::Sleepers;
-use self::subscriber::Half;
 use crate::element::Element;
-use crate::error::{EmitError, PublisherError, RoleTaken, StructureError, SubscribeError};
+use crate::error::{PublisherError, RoleTaken, StructureError};
 use crate::geometry::{Geometry, WordSize};
 use crate::name::Name;
 use crate::party::Membership;
@@ -53,8 +53,7 @@ use crate::region::{elem_size, open_or_create, Region};
 use crate::role::Role;
 use crate::sync::{by_word, ByWord, Span, Wide, Word};
 use crate::table::block_bytes;
-use crate::wait::{Announce, Bell, Broadcast, EventCount, Limit, Notifier, Wait};
-use ::core::time::Duration;
+use crate::wait::{Bell, EventCount, Notifier};
 
 /// One value after another, for any number of subscribers in any party, each with its own cursor.
 ///
@@ -108,8 +107,8 @@ use ::core::time::Duration;
 #[derive(Debug)]
 pub struct Stream<'a, T> {
     core: ByWord<Core<'a, T, u32>, Core<'a, T, Wide>>,
-    sleepers: Sleepers<'a>,
-    space: EventCount<'a>,
+    sleepers: Bell<'a>,
+    space: Bell<'a>,
     role: Role<'a>,
     notifier: Notifier<'a>,
     membership: Membership<'a>,
@@ -125,14 +124,6 @@ impl<T> Clone for Stream<'_, T> {
     }
 }
 impl<T> Copy for Stream<'_, T> {}
-
-/// Where a subscriber begins.
-#[derive(Debug, Clone, Copy)]
-enum Start {
-    Now,
-    Oldest,
-    At(u64),
-}
 
 impl<'a, T: Element> Stream<'a, T> {
     /// Creates a stream that keeps the last `capacity` values, rounded up to a power of two, and overwrites the oldest: for many
@@ -201,15 +192,11 @@ impl<'a, T: Element> Stream<'a, T> {
         };
         let word = |offset| span.word::<u32>(offset).ok_or(corrupt);
         let (values, cas) = (word(VALUES)?, region.has_cas());
-        let sleepers = match (layout.one_publisher, cas) {
-            (true, _) => Sleepers::ByOne(Broadcast { rung: values, waiting: word(WAITING)? }),
-            (false, true) => Sleepers::ByAnybody(EventCount::new(values)),
-            (false, false) => Sleepers::Unannounced(values),
-        };
+        let sleepers = Bell::for_all(values, word(WAITING)?, layout.one_publisher, cas);
         Ok(Stream {
             core,
             sleepers,
-            space: EventCount::new(word(SPACE)?),
+            space: Bell::all_of_stores(EventCount::new(word(SPACE)?)),
             role: Role { word: word(ROLE)?, cas, recorded: true },
             notifier: region.notifier(),
             membership: region.membership(),
@@ -257,111 +244,6 @@ impl<'a, T: Element> Stream<'a, T> {
         block_bytes(geometry, Layout::of(&prefix)?.size)
     }
 
-    /// Publishes `value` and returns its sequence number. Lock-free: it starts again only when another publisher succeeded, and goes
-    /// past one that is stopped after a short while.
-    ///
-    /// What this party did before is visible to whoever takes the value. Wakes all subscribers that wait, and makes no system
-    /// call if nobody does. A publisher that stops inside holds up nobody, and at most one slot is with it; if it is killed there the
-    /// slot is gone, and the value was published or not; those that wait may then learn of it only when they look by themselves, within
-    /// 100 ms.
-    ///
-    /// # Errors
-    /// [`EmitError::Full`], only with backpressure: exact, but for dead subscribers; [`EmitError::Closed`]; [`EmitError::Blocked`] if
-    /// more publishers than the stream has spares for are stopped inside; [`EmitError::SinglePublisher`], [`EmitError::NeedsCas`],
-    /// [`EmitError::Corrupt`].
-    #[inline]
-    pub fn try_emit(&self, value: T) -> Result<u64, EmitError<T>> {
-        if self.one_publisher {
-            return Err(EmitError::SinglePublisher(value));
-        }
-        if !self.cas {
-            return Err(EmitError::NeedsCas(value));
-        }
-        let emitted = by_word!(&self.core, core => core.emit(&value, None).map(Word::wide));
-        match emitted {
-            Ok(sequence) => {
-                self.sleepers.notify(self.notifier);
-                Ok(sequence)
-            }
-            Err(refusal) => Err(refused(refusal, value)),
-        }
-    }
-
-    /// Publishes `value` and returns its sequence number; with backpressure waits for the slowest subscriber as long as it takes.
-    ///
-    /// Without backpressure it does not wait. A subscriber whose death is known does not count; it is noticed within 100 ms.
-    ///
-    /// # Errors
-    /// As [`Stream::try_emit`], without [`EmitError::Full`]; [`EmitError::NoWaiter`] if it would have to wait and the region was
-    /// opened without a notifier.
-    #[inline]
-    pub fn emit(&self, value: T) -> Result<u64, EmitError<T>> {
-        match self.try_emit(value) {
-            Err(EmitError::Full(value)) => match self.notifier.forever() {
-                Ok(limit) => self.emit_within(value, limit),
-                Err(error) => Err(EmitError::of_waiting(error, value)),
-            },
-            emitted => emitted,
-        }
-    }
-
-    /// Publishes `value`; with backpressure waits for the slowest subscriber for at most `timeout`.
-    ///
-    /// # Errors
-    /// As [`Stream::emit`]; [`EmitError::Timeout`], never early.
-    pub fn emit_timeout(&self, value: T, timeout: Duration) -> Result<u64, EmitError<T>> {
-        match self.try_emit(value) {
-            Err(EmitError::Full(value)) => match self.notifier.at_most(timeout) {
-                Ok(limit) => self.emit_within(value, limit),
-                Err(error) => Err(EmitError::of_waiting(error, value)),
-            },
-            emitted => emitted,
-        }
-    }
-
-    /// Publishes `value`; with backpressure waits for the slowest subscriber by `waiter` until `deadline` on its clock; for ever if
-    /// there is none.
-    ///
-    /// # Errors
-    /// As [`Stream::emit`]; [`EmitError::Timeout`], never before the deadline.
-    pub fn emit_with(
-        &self,
-        value: T,
-        waiter: &dyn Wait,
-        deadline: Option<u64>,
-    ) -> Result<u64, EmitError<T>> {
-        self.emit_within(value, Limit { waiter, deadline })
-    }
-
-    fn emit_within(&self, value: T, limit: Limit<'_>) -> Result<u64, EmitError<T>> {
-        self.wait_to_emit(value, limit, || self.try_emit(value))
-    }
-
-    /// Repeats `emit` while a subscriber is in the way; asks for the dead when spinning did not help.
-    fn wait_to_emit(
-        &self,
-        value: T,
-        limit: Limit<'_>,
-        mut emit: impl FnMut() -> Result<u64, EmitError<T>>,
-    ) -> Result<u64, EmitError<T>> {
-        let mut attempt = |ask: bool| match emit() {
-            Err(EmitError::Full(_)) if ask && self.remove_dead_subscribers() > 0 => match emit() {
-                Err(EmitError::Full(_)) => None,
-                emitted => Some(emitted),
-            },
-            Err(EmitError::Full(_)) => None,
-            emitted => Some(emitted),
-        };
-        let mut looks = limit.waiter.spins();
-        let emitted = self.space.wait_until(limit.waiter, limit.deadline, || {
-            let ask = looks == 0;
-            looks = looks.saturating_sub(1);
-            attempt(ask)
-        });
-        // A short deadline may have passed before anybody asked.
-        emitted.or_else(|| attempt(true)).unwrap_or(Err(EmitError::Timeout(value)))
-    }
-
     /// Ends the stream: what was published stays, subscribers take it and are told; what is emitted later is refused. Returns false
     /// if it was closed already.
     ///
@@ -378,7 +260,7 @@ impl<'a, T: Element> Stream<'a, T> {
             return Err(PublisherError::NeedsCas);
         }
         let closed = by_word!(&self.core, core => core.log.close());
-        self.sleepers.notify(self.notifier);
+        self.sleepers.ring(&self.notifier);
         self.tell_publishers();
         closed.map_err(|_| PublisherError::Corrupt)
     }
@@ -423,65 +305,6 @@ impl<'a, T: Element> Stream<'a, T> {
         }
     }
 
-    /// Subscribes from now on: the first value is the one that is published next.
-    ///
-    /// Wait-free; with backpressure bounded by the number of places.
-    ///
-    /// # Errors
-    /// [`SubscribeError::TooMany`], [`SubscribeError::NeedsCas`], only with backpressure.
-    pub fn subscribe(&self) -> Result<Subscriber<'a, T>, SubscribeError> {
-        self.subscribe_from(Start::Now)
-    }
-
-    /// Subscribes from the oldest value that is left: the last `capacity` values, or all if there were fewer.
-    ///
-    /// Without backpressure the oldest may be overwritten before this subscriber takes them, and it is told. With backpressure too,
-    /// but only while it joins: it misses nothing that is published after this call.
-    ///
-    /// # Errors
-    /// As [`Stream::subscribe`].
-    pub fn subscribe_from_oldest(&self) -> Result<Subscriber<'a, T>, SubscribeError> {
-        self.subscribe_from(Start::Oldest)
-    }
-
-    /// Subscribes from the value with this sequence number on, as [`Subscriber::sequence`] told before a restart.
-    ///
-    /// If it was overwritten meanwhile, the first call of [`Subscriber::try_next`] tells how many were missed since.
-    ///
-    /// # Errors
-    /// As [`Stream::subscribe`]; [`SubscribeError::Ahead`] for a sequence number beyond that of the next value.
-    pub fn subscribe_at(&self, sequence: u64) -> Result<Subscriber<'a, T>, SubscribeError> {
-        self.subscribe_from(Start::At(sequence))
-    }
-
-    fn subscribe_from(&self, start: Start) -> Result<Subscriber<'a, T>, SubscribeError> {
-        if self.has_backpressure && !self.cas {
-            return Err(SubscribeError::NeedsCas);
-        }
-        let half = match &self.core {
-            ByWord::W4(core) => ByWord::W4(half(core, start, &self.membership)?),
-            ByWord::W8(core, having) => ByWord::W8(half(core, start, &self.membership)?, *having),
-        };
-        Ok(Subscriber::new(*self, half))
-    }
-
-    /// Gives back the places of registered subscribers that are known to be dead; returns how many. For those that publish by
-    /// [`Stream::try_emit`]: publishers that wait do it by themselves. Bounded by the number of places, except for asking.
-    pub fn remove_dead_subscribers(&self) -> usize {
-        if !self.cas {
-            return 0;
-        }
-        by_word!(&self.core, core => {
-            core.places.map_or(0, |places| places.remove_dead(&self.membership))
-        })
-    }
-
-    /// How many subscribers are registered: a moment's value; 0 without backpressure, where nobody counts them.
-    #[must_use]
-    pub fn registered_subscribers(&self) -> usize {
-        by_word!(&self.core, core => core.places.map_or(0, |places| places.registered()))
-    }
-
     /// Its name in the region.
     #[must_use]
     pub fn name(&self) -> Name {
@@ -490,16 +313,12 @@ impl<'a, T: Element> Stream<'a, T> {
 
     /// What subscribers sleep on.
     pub(crate) fn values_bell(&self) -> Bell<'a> {
-        match self.sleepers {
-            Sleepers::ByAnybody(count) => Bell::all(count),
-            Sleepers::Unannounced(word) => Bell::unannounced(word),
-            Sleepers::ByOne(broadcast) => broadcast.into(),
-        }
+        self.sleepers
     }
 
     /// What publishers sleep on.
     pub(crate) fn space_bell(&self) -> Bell<'a> {
-        Bell::all(self.space)
+        self.space
     }
 
     pub(crate) fn notifier(&self) -> Notifier<'a> {
@@ -555,57 +374,8 @@ impl<T> Stream<'_, T> {
     #[inline(always)]
     fn tell_publishers(&self) {
         if self.has_backpressure {
-            self.space.notify_all(self.notifier);
+            self.space.ring(&self.notifier);
         }
-    }
-}
-
-/// A subscriber's half, registered if the stream registers.
-fn half<'a, T: Element, W: Word>(
-    core: &Core<'a, T, W>,
-    start: Start,
-    membership: &Membership<'_>,
-) -> Result<Half<'a, T, W>, SubscribeError> {
-    let log = &core.log;
-    let next = log.next();
-    let oldest = log.oldest(next);
-    let mut cursor = match start {
-        Start::Now => next,
-        Start::Oldest => oldest,
-        Start::At(sequence) => {
-            let cursor = W::low(sequence);
-            if cursor.wide() != sequence || next.minus(cursor).is_negative() {
-                return Err(SubscribeError::Ahead { next: next.wide() });
-            }
-            cursor
-        }
-    };
-    let place = match &core.places {
-        None => None,
-        Some(places) => {
-            let too_many = SubscribeError::TooMany { places: places.count() };
-            let place = places.take(membership).ok_or(too_many)?;
-            // Nobody waits for us to take what is gone.
-            let counts = if oldest.minus(cursor).is_negative() { cursor } else { oldest };
-            places.activate(&place, counts);
-            if let Start::Now = start {
-                // See `places.rs`: by now nothing from here on can be lost.
-                cursor = log.next();
-                place.move_to(cursor);
-            }
-            Some(place)
-        }
-    };
-    Ok(Half::new(*core, cursor, place))
-}
-
-fn refused<T>(refusal: Refusal, value: T) -> EmitError<T> {
-    match refusal {
-        Refusal::Full => EmitError::Full(value),
-        Refusal::Closed => EmitError::Closed(value),
-        Refusal::NotNext => EmitError::NotNext(value),
-        Refusal::Blocked => EmitError::Blocked(value),
-        Refusal::Corrupt => EmitError::Corrupt(value),
     }
 }
 

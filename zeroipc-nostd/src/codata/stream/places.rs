@@ -48,6 +48,8 @@ pub(super) struct Place<'a, W: Word> {
     owner: Atomic<'a, u32>,
     cursor: Atomic<'a, W>,
     number: u32,
+    /// Whether a store moves the cursor, and no read-modify-write.
+    stores: bool,
 }
 
 impl<'a, W: Word> Places<'a, W> {
@@ -89,6 +91,12 @@ impl<'a, W: Word> Places<'a, W> {
         is_near(sequence, slowest, capacity) || self.look_for_slowest(sequence, capacity)
     }
 
+    /// Whether that was so when somebody last looked.
+    #[inline(always)]
+    pub(super) fn had_room(&self, sequence: W, capacity: W) -> bool {
+        is_near(sequence, self.slowest.load(Relaxed), capacity)
+    }
+
     #[cold]
     #[inline(never)]
     fn look_for_slowest(&self, sequence: W, capacity: W) -> bool {
@@ -116,7 +124,9 @@ impl<'a, W: Word> Places<'a, W> {
     }
 
     /// Takes a place that is free, or whose party is dead; `None` if there is none. It counts only from [`Places::activate`] on.
-    pub(super) fn take(&self, membership: &Membership<'_>) -> Option<Place<'a, W>> {
+    ///
+    /// `stores`: as [`Notifier::may_store`](crate::wait::Notifier::may_store) says.
+    pub(super) fn take(&self, membership: &Membership<'_>, stores: bool) -> Option<Place<'a, W>> {
         let number = membership.number();
         let free = |owner: u32| owner == 0;
         let dead = |owner: u32| membership.is_dead(owner & NUMBER);
@@ -126,7 +136,7 @@ impl<'a, W: Word> Places<'a, W> {
                 // Acquire: the last one has finished with the cursor.
                 let taken =
                     may_take(seen) && owner.compare_exchange(seen, number, AcqRel, Relaxed).is_ok();
-                taken.then_some(Place { owner, cursor, number })
+                taken.then_some(Place { owner, cursor, number, stores })
             })
         };
         take_if(&free).or_else(|| take_if(&dead))
@@ -167,11 +177,15 @@ fn is_near<W: Word>(sequence: W, slowest: W, capacity: W) -> bool {
 }
 
 impl<W: Word> Place<'_, W> {
-    /// Moves the cursor. A read-modify-write, since a look for a sleeping publisher follows.
+    /// Moves the cursor. By a read-modify-write, since a look for a sleeping publisher follows, if that one's fence does not reach us.
     #[inline(always)]
     pub(super) fn move_to(&self, cursor: W) {
         // Release: we have read what may now be overwritten.
-        self.cursor.swap(cursor, AcqRel);
+        if self.stores {
+            self.cursor.store(cursor, Release);
+        } else {
+            self.cursor.swap(cursor, AcqRel);
+        }
     }
 
     /// Gives the place back. Nothing happens if another has it, who believed us dead.

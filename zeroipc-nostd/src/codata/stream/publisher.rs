@@ -74,10 +74,10 @@ impl<'a, T: Element> Publisher<'a, T> {
         let emitted = by_word!(&mut self.half, half => half.try_emit(&value));
         match emitted {
             Ok(sequence) => {
-                self.stream.sleepers.notify(self.stream.notifier);
+                self.stream.sleepers.ring(&self.stream.notifier);
                 Ok(sequence)
             }
-            Err(refusal) => Err(super::refused(refusal, value)),
+            Err(refusal) => Err(super::emit::refused(refusal, value)),
         }
     }
 
@@ -133,7 +133,7 @@ impl<'a, T: Element> Publisher<'a, T> {
     /// Wait-free. Wakes all that wait.
     pub fn close(&mut self) -> bool {
         let closed = by_word!(&mut self.half, half => half.close());
-        self.stream.sleepers.notify(self.stream.notifier);
+        self.stream.sleepers.ring(&self.stream.notifier);
         closed
     }
 

@@ -28,24 +28,30 @@ pub(super) struct Half<'a, T, W: Word> {
     cursor: W,
     /// Where publishers see the cursor, if they look.
     place: Option<Place<'a, W>>,
+    /// Where the cursor was when there was nothing to take, last: all from there on was there when it was asked for.
+    dry: W,
     /// Whether the last call found that values were missed, and nothing was taken since.
     outrun: bool,
 }
 
 impl<'a, T: Element, W: Word> Half<'a, T, W> {
     pub(super) fn new(core: Core<'a, T, W>, cursor: W, place: Option<Place<'a, W>>) -> Self {
-        Half { core, cursor, place, outrun: false }
+        Half { core, cursor, place, dry: cursor, outrun: false }
     }
 
     #[inline(always)]
     fn try_next(&mut self) -> Result<T, NextError> {
+        self.core.log.ask_ahead_of(self.cursor, self.dry);
         match self.core.read(self.cursor) {
             Look::Value(value) => {
                 self.outrun = false;
                 self.move_to(self.cursor.plus(W::ONE));
                 Ok(value)
             }
-            Look::Nothing => Err(NextError::Empty),
+            Look::Nothing => {
+                self.dry = self.cursor;
+                Err(NextError::Empty)
+            }
             Look::End => Err(NextError::Closed),
             Look::Overwritten => Err(self.catch_up()),
             Look::Corrupt => Err(NextError::Corrupt),
@@ -66,6 +72,8 @@ impl<'a, T: Element, W: Word> Half<'a, T, W> {
     fn catch_up(&mut self) -> NextError {
         let Some((cursor, missed)) = self.missed() else { return NextError::Corrupt };
         self.outrun = true;
+        // What lies ahead is what the publisher is about to overwrite.
+        self.dry = cursor;
         self.move_to(cursor);
         NextError::Lagged { missed }
     }

@@ -313,6 +313,8 @@ impl<W> Clone for WrappedWords<'_, W> {
 impl<W> Copy for WrappedWords<'_, W> {}
 
 impl<'a, W: Word> WrappedWords<'a, W> {
+    pub(crate) fn prefetch_for_read(&self, _index: usize) {}
+
     pub(crate) fn prefetch_for_write(&self, _index: usize) {}
 
     pub(crate) fn get(&self, index: usize) -> Atomic<'a, W> {

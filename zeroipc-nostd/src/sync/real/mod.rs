@@ -332,6 +332,12 @@ impl<'a, W: Word> WrappedWords<'a, W> {
         unsafe { self.first.add((index & self.mask) * self.stride) }
     }
 
+    /// Asks for the word's cache line, to be read soon.
+    #[inline(always)]
+    pub(crate) fn prefetch_for_read(&self, index: usize) {
+        prefetch_for_read(self.pointer(index));
+    }
+
     /// Asks for the word's cache line, to be written soon.
     #[inline(always)]
     pub(crate) fn prefetch_for_write(&self, index: usize) {

@@ -32,9 +32,9 @@ use crate::geometry::{align_up, Geometry, WordSize};
 use crate::prefix::{Kind, Prefix};
 use crate::region::{elem_size, open_or_create, Region};
 use crate::role::Role;
-use crate::sync::{by_word, Atomic, ByWord, Caches, Span, Wide, Word};
+use crate::sync::{by_word, ByWord, Caches, Span, Wide, Word};
 use crate::table::block_bytes;
-use crate::wait::{Announce, Broadcast, EventCount, Limit, Notifier, Wait, WaitWord};
+use crate::wait::{Announce, Bell, Limit, Notifier, Wait};
 use ::core::sync::atomic::Ordering::Acquire;
 use ::core::time::Duration;
 
@@ -85,7 +85,7 @@ const ONE_WRITER: u32 = 1;
 #[derive(Debug)]
 pub struct Signal<'a, T> {
     core: ByWord<Core<'a, T, u32>, Core<'a, T, Wide>>,
-    changes: Changes<'a>,
+    changes: Bell<'a>,
     role: Role<'a>,
     notifier: Notifier<'a>,
     writing: Writing,
@@ -107,46 +107,6 @@ enum Writing {
     NotHere,
     /// Who holds the role.
     ByRole,
-}
-
-/// How parties learn of a change: by its form, since the broadcast has only one waker, and the eventcount needs
-/// compare-and-exchange.
-#[derive(Debug, Clone, Copy)]
-enum Changes<'a> {
-    ByAnybody(EventCount<'a>),
-    /// Of many writers, for a party without compare-and-exchange: it cannot announce itself, and so looks by itself in slices.
-    Unannounced(Atomic<'a, u32>),
-    ByOne(Broadcast<'a>),
-    /// Where caches are incoherent: no word says who sleeps, so each change wakes.
-    Always(Atomic<'a, u32>),
-}
-
-impl Changes<'_> {
-    #[inline(always)]
-    fn notify(&self, notifier: Notifier<'_>) {
-        match self {
-            Changes::ByAnybody(count) => count.notify_all(notifier),
-            Changes::Unannounced(_) => {}
-            Changes::ByOne(broadcast) => broadcast.ring(notifier),
-            Changes::Always(word) => {
-                if let Some(wait) = notifier.waiter() {
-                    wait.wake(WaitWord(*word), u32::MAX);
-                }
-            }
-        }
-    }
-}
-
-impl Announce for Changes<'_> {
-    fn announce(&self, waiter: &dyn Wait) -> (WaitWord<'_>, u32) {
-        match self {
-            Changes::ByAnybody(count) => count.announce(waiter),
-            Changes::Unannounced(word) | Changes::Always(word) => {
-                (WaitWord(*word), word.load(Acquire))
-            }
-            Changes::ByOne(broadcast) => broadcast.announce(waiter),
-        }
-    }
 }
 
 impl<'a, T: Element> Signal<'a, T> {
@@ -242,14 +202,16 @@ impl<'a, T: Element> Signal<'a, T> {
         };
         let word = |offset| span.word::<u32>(offset).ok_or(corrupt);
         let (changes, cas) = (word(CHANGES)?, region.has_cas());
-        let broadcast = Broadcast { rung: changes, waiting: word(WAITING)? };
-        let (writing, changes) = match (found.prefix.extra == ONE_WRITER, cas) {
-            (true, _) if region.caches().is_incoherent() => {
-                (Writing::ByRole, Changes::Always(changes))
-            }
-            (true, _) => (Writing::ByRole, Changes::ByOne(broadcast)),
-            (false, true) => (Writing::Anybody, Changes::ByAnybody(EventCount::new(changes))),
-            (false, false) => (Writing::NotHere, Changes::Unannounced(changes)),
+        let single = found.prefix.extra == ONE_WRITER;
+        let changes = if single && region.caches().is_incoherent() {
+            Bell::always(changes)
+        } else {
+            Bell::for_all(changes, word(WAITING)?, single, cas)
+        };
+        let writing = match (single, cas) {
+            (true, _) => Writing::ByRole,
+            (false, true) => Writing::Anybody,
+            (false, false) => Writing::NotHere,
         };
         let role = Role { word: word(ROLE)?, cas, recorded: !region.caches().is_incoherent() };
         Ok(Signal { core, changes, role, notifier: region.notifier(), writing })
@@ -337,7 +299,7 @@ impl<'a, T: Element> Signal<'a, T> {
     pub fn set(&self, value: T) -> Result<u64, SignalError> {
         self.writable()?;
         let version = by_word!(&self.core, core => core.version(core.set(&value)?));
-        self.changes.notify(self.notifier);
+        self.changes.ring(&self.notifier);
         Ok(version)
     }
 
@@ -352,7 +314,7 @@ impl<'a, T: Element> Signal<'a, T> {
         let (old, new) = by_word!(&self.core, core => {
             core.update(change).map(|(old, new, _)| (old, new))
         })?;
-        self.changes.notify(self.notifier);
+        self.changes.ring(&self.notifier);
         Ok((old, new))
     }
 
@@ -373,7 +335,7 @@ impl<'a, T: Element> Signal<'a, T> {
             set.map(|word| core.version(word)).map_err(|word| core.version(word))
         });
         let version = set.map_err(|version| SignalError::Changed { version })?;
-        self.changes.notify(self.notifier);
+        self.changes.ring(&self.notifier);
         Ok(version)
     }
 

@@ -56,7 +56,7 @@ impl<'a, T: Element> SignalWriter<'a, T> {
     #[inline]
     pub fn set(&mut self, value: T) -> u64 {
         let version = by_word!(&mut self.half, half => half.set(&value));
-        self.signal.changes.notify(self.signal.notifier);
+        self.signal.changes.ring(&self.signal.notifier);
         version
     }
 
