@@ -449,19 +449,19 @@ fn a_close_releases_all() {
 #[test]
 fn without_a_reactor() {
     at_a_channel(1, |desk, channel| {
-        desk.is_full(true);
+        desk.set_full(true);
         let mut sender = Task::new(channel.send_async(block(1)));
         assert_eq!(sender.poll(), Ready(Err(SendError::NoWaiter(block(1)))));
         assert_eq!(channel.try_recv(), Err(TryRecvError::Empty));
         assert_eq!(Task::new(channel.recv_async()).poll(), Ready(Err(RecvError::NoWaiter)));
-        desk.is_full(false);
+        desk.set_full(false);
         // One that has come to a place and finds the desk full there.
         let at_it = recv(channel);
         let mut second = recv(channel);
-        desk.is_full(true);
+        desk.set_full(true);
         drop(at_it);
         assert_eq!(second.woken(), Ready(Err(RecvError::NoWaiter)));
-        desk.is_full(false);
+        desk.set_full(false);
     });
     let mut memory = Memory::zeroed(1 << 14);
     let region = memory.region(FormatOptions::new());

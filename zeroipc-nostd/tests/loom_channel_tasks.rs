@@ -22,11 +22,15 @@ type Pair = [u32; 2];
 const ONE: Pair = [1, 1];
 const TWO: Pair = [2, 2];
 
+/// Which watch, at which word, and what to wake.
+type Watch = (Ticket, usize, Waker);
+
 /// A kernel with a list of tasks, which are woken before threads: who waits at which word.
 #[derive(Debug)]
 struct Desk {
     kernel: Arc<Kernel>,
-    tasks: Mutex<(u64, Vec<(Ticket, usize, Waker)>)>,
+    /// Also how many there were.
+    tasks: Mutex<(u64, Vec<Watch>)>,
 }
 
 impl Desk {

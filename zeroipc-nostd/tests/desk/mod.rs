@@ -63,7 +63,7 @@ impl Desk {
         self.watches.lock().unwrap().len()
     }
 
-    pub fn is_full(&self, full: bool) {
+    pub fn set_full(&self, full: bool) {
         self.full.store(full, SeqCst);
     }
 
