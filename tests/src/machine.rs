@@ -96,6 +96,18 @@ fn is_installed(target: &str) -> bool {
     })
 }
 
+/// QEMU's arguments for a board with two Cortex-M33 cores, whose PSRAM is the file `memory`.
+#[must_use]
+pub fn mps2_an521(memory: &Path) -> Vec<String> {
+    let memory =
+        format!("memory-backend-file,id=psram,size=16M,mem-path={},share=on", memory.display());
+    ["-M", "mps2-an521,memory-backend=psram", "-m", "16M", "-object", &memory]
+        .into_iter()
+        .chain(["-semihosting-config", "enable=on,target=native"])
+        .map(str::to_owned)
+        .collect()
+}
+
 /// The inspector, built beside the tests.
 #[derive(Debug)]
 pub struct Inspector(PathBuf);

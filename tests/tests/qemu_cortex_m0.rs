@@ -2,22 +2,13 @@
 //! loads and stores. Linux reads the region that it leaves.
 
 use std::time::Duration;
-use std::{env, fs, process};
 use zeroipc::{Array, Capability, Future, Geometry, Memory, NextError, Ring, Signal, Stream};
 use zeroipc_tests::machine::{Firmware, Inspector, Machine};
 use zeroipc_tests::processes::watchdog;
+use zeroipc_tests::scratch::ScratchFolder;
 
 const ITEMS: u32 = 1_000_000;
 const PATIENCE: Duration = Duration::from_secs(110);
-
-/// A folder that goes with the test.
-struct Folder(std::path::PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 #[test]
 fn a_core_without_compare_and_exchange() {
@@ -30,17 +21,16 @@ fn a_core_without_compare_and_exchange() {
     let Some(program) = firmware.build() else { return };
     let inspector = Inspector::build();
     let _watchdog = watchdog(Duration::from_secs(200), "the Cortex-M0");
-    let folder = Folder(env::temp_dir().join(format!("zeroipc-cortex-m0-{}", process::id())));
-    fs::create_dir(&folder.0).unwrap();
+    let folder = ScratchFolder::new("cortex-m0");
 
     let arguments = ["-M", "microbit", "-semihosting-config", "enable=on,target=native"];
     let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
     arguments.extend(["-kernel".to_owned(), program.display().to_string()]);
-    let mut machine = Machine::start(firmware.emulator, &arguments, folder.0.join("console"));
+    let mut machine = Machine::start(firmware.emulator, &arguments, folder.file("console"));
     assert_eq!(machine.finish(PATIENCE), Some(0), "{}", machine.state());
 
     // What it left, as the 64-bit host sees it.
-    let file = folder.0.join("zeroipc-cortex-m0.region");
+    let file = folder.file("zeroipc-cortex-m0.region");
     let memory = Memory::open_file(&file).unwrap();
     let view = memory.region().view();
     assert_eq!(view.capability(), Capability::LoadStore);

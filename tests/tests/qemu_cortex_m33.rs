@@ -7,7 +7,7 @@ mod firmware;
 use firmware::{exchange, Board};
 use zeroipc::WordSize;
 use zeroipc_firmware_pipeline::MPS2_AN521;
-use zeroipc_tests::machine::Firmware;
+use zeroipc_tests::machine::{mps2_an521, Firmware};
 
 #[test]
 fn two_cores_and_linux() {
@@ -18,17 +18,7 @@ fn two_cores_and_linux() {
             targets: &["thumbv8m.main-none-eabi"],
             emulator: "qemu-system-arm",
         },
-        arguments: |path| {
-            let memory = format!(
-                "memory-backend-file,id=psram,size=16M,mem-path={},share=on",
-                path.display()
-            );
-            ["-M", "mps2-an521,memory-backend=psram", "-m", "16M", "-object", &memory]
-                .into_iter()
-                .chain(["-semihosting-config", "enable=on,target=native"])
-                .map(str::to_owned)
-                .collect()
-        },
+        arguments: mps2_an521,
         places: MPS2_AN521,
         words: [WordSize::Four, WordSize::Four],
         stopped: 0,

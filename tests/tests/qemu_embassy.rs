@@ -2,22 +2,14 @@
 //! defmt is decoded.
 
 use defmt_decoder::{DecodeError, Table};
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
-use std::{env, fs, process};
-use zeroipc_tests::machine::{Firmware, Machine};
+use zeroipc_tests::machine::{mps2_an521, Firmware, Machine};
 use zeroipc_tests::processes::watchdog;
+use zeroipc_tests::scratch::ScratchFolder;
 
 const PATIENCE: Duration = Duration::from_secs(110);
-
-/// A folder that goes with the test.
-struct Folder(std::path::PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// The lines of a log, as its level and its text.
 fn decoded(program: &Path, log: &Path) -> Vec<String> {
@@ -48,27 +40,15 @@ fn tasks_are_woken_by_the_other_core() {
     };
     let Some(program) = firmware.build() else { return };
     let _watchdog = watchdog(Duration::from_secs(200), "the embassy example");
-    let folder = Folder(env::temp_dir().join(format!("zeroipc-embassy-{}", process::id())));
-    fs::create_dir(&folder.0).unwrap();
-    let (memory, log) = (folder.0.join("psram"), folder.0.join("log"));
+    let folder = ScratchFolder::new("embassy");
+    let (memory, log) = (folder.file("psram"), folder.file("log"));
     fs::File::create(&memory).unwrap().set_len(16 << 20).unwrap();
 
-    let arguments = [
-        "-M".to_owned(),
-        "mps2-an521,memory-backend=psram".to_owned(),
-        "-m".to_owned(),
-        "16M".to_owned(),
-        "-object".to_owned(),
-        format!("memory-backend-file,id=psram,size=16M,mem-path={},share=on", memory.display()),
-        // After the console's, the second.
-        "-serial".to_owned(),
-        format!("file:{}", log.display()),
-        "-semihosting-config".to_owned(),
-        "enable=on,target=native".to_owned(),
-        "-kernel".to_owned(),
-        program.display().to_string(),
-    ];
-    let mut machine = Machine::start(firmware.emulator, &arguments, folder.0.join("console"));
+    let mut arguments = mps2_an521(&memory);
+    // After the console's, the second.
+    arguments.extend(["-serial".to_owned(), format!("file:{}", log.display())]);
+    arguments.extend(["-kernel".to_owned(), program.display().to_string()]);
+    let mut machine = Machine::start(firmware.emulator, &arguments, folder.file("console"));
     // The firmware itself finds out whether a job was lost, or came twice, and whether its tasks slept.
     assert_eq!(machine.finish(PATIENCE), Some(0), "{}", machine.printed());
     let printed = machine.printed();

@@ -2,7 +2,7 @@
 
 use crate::shared::{Failure, Shared, BURST, BURSTS};
 use static_cell::StaticCell;
-use zeroipc_mps2_an521::{device_memory, nanoseconds, say};
+use zeroipc_mps2_an521::{device_memory, nanoseconds, release_core_1, say};
 use zeroipc_nostd::PushError;
 use zeroipc_raw::RawRegion;
 
@@ -16,10 +16,10 @@ pub fn result_of(job: u32) -> u32 {
     job.wrapping_mul(job) ^ 0x5A5A
 }
 
-pub fn run(begin_core_1: fn()) -> Result<(), Failure> {
+pub fn run() -> Result<(), Failure> {
     let memory = MEMORY.init(device_memory()?);
     let shared = Shared::create(memory)?;
-    begin_core_1();
+    release_core_1();
     shared.ready.wait().map_err(|_| Failure::Waiting)?;
 
     let mut work = Work { shared, given: 0, taken: 0 };
@@ -30,9 +30,9 @@ pub fn run(begin_core_1: fn()) -> Result<(), Failure> {
         while nanoseconds() < later {}
     }
     shared.readings.close().map_err(|_| Failure::Waiting)?;
-    let [received, missed, ..] = shared.told.pop().map_err(|_| Failure::Waiting)?;
+    let [received, missed, _] = shared.told.pop().map_err(|_| Failure::Waiting)?;
     shared.stop.set();
-    let [turns, doorbells, ticks, _] = shared.told.pop().map_err(|_| Failure::Waiting)?;
+    let [turns, doorbells, ticks] = shared.told.pop().map_err(|_| Failure::Waiting)?;
 
     say!(
         "core 0: {} jobs given and {} results taken, each once and in order",

@@ -10,14 +10,13 @@ mod log;
 mod shared;
 mod tasks;
 
-use zeroipc_mps2_an521::{enable_doorbell, enable_ticks, exit, release_core_1, say, Core};
+use zeroipc_mps2_an521::{enable_doorbell, enable_ticks, exit, say, Core};
 
 #[no_mangle]
 extern "C" fn core_0() -> ! {
     enable_doorbell();
     enable_ticks();
-    let outcome = control::run(release_core_1);
-    match outcome {
+    match control::run() {
         Ok(()) => exit(0),
         Err(failure) => {
             say!("core 0: {failure:?}");

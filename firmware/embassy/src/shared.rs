@@ -1,7 +1,7 @@
 //! What the cores share, by name, and how each waits for the other.
 
 use crate::tasks::WAKERS;
-use zeroipc_mps2_an521::{nanoseconds, ring, sleep_unless, Core};
+use zeroipc_mps2_an521::{nanoseconds, ring, sleep_if, Core};
 use zeroipc_nostd::{
     Event, EventMode, FormatOptions, Geometry, Queue, Region, Stream, StructureError, WithReactor,
     WordSize,
@@ -17,17 +17,18 @@ const RESULTS: usize = 4;
 const READINGS: usize = 8;
 
 /// Core 0's way to wait: it sleeps until core 1 rings, or the timer.
-pub static OF_CORE_0: Bell =
-    Bell::new(nanoseconds, || ring(Core::One), |nothing_yet| sleep_unless(|| !nothing_yet()));
+pub static OF_CORE_0: Bell = Bell::new(nanoseconds, || ring(Core::One), rest);
 
 /// Core 1's: its tasks by the table of wakers, which the doorbell's interrupt rings.
-pub static OF_CORE_1: WithReactor<'static, Bell> = WithReactor::new(
-    Bell::new(nanoseconds, || ring(Core::Zero), |nothing_yet| sleep_unless(|| !nothing_yet())),
-    &WAKERS,
-);
+pub static OF_CORE_1: WithReactor<'static, Bell> =
+    WithReactor::new(Bell::new(nanoseconds, || ring(Core::Zero), rest), &WAKERS);
+
+fn rest(nothing_yet: &dyn Fn() -> bool) {
+    sleep_if(nothing_yet);
+}
 
 #[derive(Debug)]
-#[allow(dead_code)]
+#[allow(dead_code)] // what is in it is printed
 pub enum Failure {
     Memory(RawError),
     Structure(StructureError),
@@ -68,7 +69,7 @@ pub struct Shared {
     pub ready: Event<'static>,
     pub stop: Event<'static>,
     /// Core 1 tells here how often it did something, at the end.
-    pub told: Queue<'static, [u32; 4]>,
+    pub told: Queue<'static, [u32; 3]>,
 }
 
 impl Shared {

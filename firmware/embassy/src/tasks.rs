@@ -9,7 +9,7 @@ use crate::shared::{Failure, Shared, OF_CORE_1};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use embassy_executor::raw::Executor;
 use static_cell::StaticCell;
-use zeroipc_mps2_an521::{device_memory, exit, say, sleep_unless};
+use zeroipc_mps2_an521::{device_memory, exit, say, sleep_if};
 use zeroipc_nostd::{NextError, WakerTable};
 use zeroipc_raw::RawRegion;
 
@@ -62,7 +62,7 @@ pub fn run() -> ! {
         // SAFETY: here only, never within itself.
         unsafe { executor.poll() };
         while !PENDING.swap(false, SeqCst) {
-            sleep_unless(|| PENDING.load(SeqCst));
+            sleep_if(|| !PENDING.load(SeqCst));
         }
     }
 }
@@ -105,7 +105,7 @@ async fn listen(shared: Shared) {
             Err(_) => fail(Failure::Waiting),
         }
     }
-    if shared.told.push_async([received, missed, 0, 0]).await.is_err() {
+    if shared.told.push_async([received, missed, 0]).await.is_err() {
         fail(Failure::Waiting);
     }
 }
@@ -114,7 +114,7 @@ async fn listen(shared: Shared) {
 #[embassy_executor::task]
 async fn end(shared: Shared) {
     let over = shared.stop.wait_async().await.is_ok();
-    let counts = [TURNS.load(SeqCst), DOORBELLS.load(SeqCst), TICKS.load(SeqCst), 0];
+    let counts = [TURNS.load(SeqCst), DOORBELLS.load(SeqCst), TICKS.load(SeqCst)];
     if !over || shared.told.push_async(counts).await.is_err() {
         fail(Failure::Waiting);
     }

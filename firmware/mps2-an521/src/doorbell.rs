@@ -49,7 +49,7 @@ pub fn ring(core: Core) {
 }
 
 /// Ends the interrupt of `core`, which is this one.
-pub fn clear(core: Core) {
+pub(crate) fn clear(core: Core) {
     // SAFETY: the register that clears bits.
     unsafe { write_volatile(core.registers().wrapping_add(2), u32::MAX) };
 }
@@ -77,11 +77,11 @@ pub fn nanoseconds() -> u64 {
     u64::from(unsafe { read_volatile(FPGAIO_CLK100HZ) }) * 10_000_000
 }
 
-/// Sleeps until an interrupt, if `anything` does not say that there is something to do; no interrupt between asking and sleeping is lost.
-pub fn sleep_unless(anything: impl FnOnce() -> bool) {
+/// Sleeps until an interrupt, if `idle` says that there is nothing to do; no interrupt between asking and sleeping is lost.
+pub fn sleep_if(idle: impl FnOnce() -> bool) {
     // SAFETY: masks this core's interrupts. Not `nomem`: the compiler must not move reads out of here.
     unsafe { asm!("cpsid i", options(nostack, preserves_flags)) };
-    if !anything() {
+    if idle() {
         // SAFETY: sleeps until an interrupt, which ends it though it is masked.
         unsafe { asm!("dsb", "wfi", options(nostack, preserves_flags)) };
     }

@@ -11,7 +11,7 @@ mod doorbell;
 mod vectors;
 
 pub use console::Console;
-pub use doorbell::{clear, enable_doorbell, enable_ticks, nanoseconds, ring, sleep_unless, Core};
+pub use doorbell::{enable_doorbell, enable_ticks, nanoseconds, ring, sleep_if, Core};
 
 use core::arch::asm;
 use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
